@@ -1,0 +1,85 @@
+//! A controller for tests: variables, files and groups in memory.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Controller, Failure, Folder, LocalEntry, TemplateOptions};
+use crate::base::{LocalFile, Map, Value};
+
+/// What tests give a module.
+#[derive(Debug, Default)]
+pub(crate) struct Fixture {
+    /// Variables by host.
+    pub(crate) variables: BTreeMap<String, Map>,
+    /// Local files by path.
+    pub(crate) files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Groups.
+    pub(crate) groups: BTreeMap<String, Vec<String>>,
+    /// Whether diffs are wanted.
+    pub(crate) diff: bool,
+}
+
+/// The host that [`Fixture`] speaks for.
+pub(crate) const HOST: &str = "h1";
+
+impl Controller for Fixture {
+    fn host(&self) -> &str {
+        HOST
+    }
+    fn find(&self, _folder: Folder, name: &str) -> Result<PathBuf, Failure> {
+        let path = PathBuf::from(name);
+        let below = |file: &PathBuf| file == &path || file.starts_with(&path);
+        if self.files.keys().any(below) { Ok(path) } else { Err(Failure::new(format!("no file `{name}`"))) }
+    }
+    fn digest(&self, path: &Path) -> Result<Arc<LocalFile>, Failure> {
+        use sha2::Digest as _;
+        let bytes = self.read(path)?;
+        let hex = |digest: &[u8]| digest.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        Ok(Arc::new(LocalFile {
+            path: path.to_owned(),
+            size: bytes.len() as u64,
+            sha256: hex(&sha2::Sha256::digest(&bytes)),
+            sha1: hex(&sha1::Sha1::digest(&bytes)),
+            mode: 0o644,
+        }))
+    }
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Failure> {
+        self.files.get(path).cloned().ok_or_else(|| Failure::new(format!("no file `{}`", path.display())))
+    }
+    fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure> {
+        let inside = self.files.keys().filter_map(|file| Some((file, file.strip_prefix(path).ok()?)));
+        Ok(inside
+            .map(|(file, name)| LocalEntry {
+                name: name.display().to_string(),
+                path: file.clone(),
+                directory: false,
+                mode: 0o644,
+            })
+            .collect())
+    }
+    fn render_file(&self, path: &Path, _options: &TemplateOptions) -> Result<String, Failure> {
+        Ok(String::from_utf8_lossy(&self.read(path)?).into_owned())
+    }
+    fn evaluate(&self, expression: &str) -> Result<Value, Failure> {
+        self.variable(expression).ok_or_else(|| Failure::new(format!("`{expression}` is undefined")))
+    }
+    fn variable(&self, name: &str) -> Option<Value> {
+        self.variable_of(HOST, name)
+    }
+    fn variable_of(&self, host: &str, name: &str) -> Option<Value> {
+        self.variables.get(host)?.get(name).cloned()
+    }
+    fn group(&self, name: &str) -> Option<Vec<String>> {
+        self.groups.get(name).cloned()
+    }
+    fn wants_diff(&self) -> bool {
+        self.diff
+    }
+    fn verbosity(&self) -> u8 {
+        0
+    }
+    fn remote_user(&self) -> String {
+        "root".to_owned()
+    }
+}

@@ -1,0 +1,387 @@
+//! Task modules. ONE FILE A MODULE; each binds its arguments and is one of three kinds, in its type ([`Bound`]).
+//!
+//! - [`State`]: wanted × seen → steps. It names its read-only probe and has one pure function from what is wanted and
+//!   what was seen to the steps that change it. Changed means that there were steps.
+//! - [`Gate`]: questions → Ready | `NotYet`(why) | Never. Asked again until a deadline; changes nothing.
+//! - [`Course`]: a pure change of this run's variables or course.
+//!
+//! No module knows of check mode, does IO, reads a clock or prints. `run` asks, acts and reports for it.
+
+mod arguments;
+mod spec;
+mod step;
+
+// One line a module, in alphabetical order; the same order in REGISTRY.
+
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::{LocalFile, Map, Output, Script, Value};
+
+pub(crate) use arguments::Arguments;
+pub(crate) use spec::{ModuleSpec, Opt, OptKind, Rule};
+pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step};
+
+/// Every module, by name.
+pub(crate) const REGISTRY: &[&ModuleSpec] = &[];
+
+/// Finds a module by the name used in a playbook: `copy`, `ansible.builtin.copy`, `ansible.legacy.copy`.
+pub(crate) fn find(name: &str) -> Option<&'static ModuleSpec> {
+    let short = name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy.")).unwrap_or(name);
+    REGISTRY.iter().find(|spec| spec.name == short || spec.aliases.contains(&short)).copied()
+}
+
+/// A module with its arguments for one host (and one loop item).
+#[derive(Debug)]
+pub(crate) enum Bound {
+    /// Brings a part of the host into a state.
+    State(Box<dyn State>),
+    /// Waits for or looks at something.
+    Gate(Box<dyn Gate>),
+    /// Changes this run.
+    Course(Box<dyn Course>),
+}
+
+/// Why a module can't go on: becomes a failed result with `msg`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    /// What happened and what to do, for a person.
+    pub(crate) message: String,
+    /// Further keys of the result (`rc`, `stderr`, …).
+    pub(crate) result: Map,
+}
+
+impl Failure {
+    /// A failure with a message only.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), result: Map::new() }
+    }
+
+    /// Adds a key of the result.
+    #[must_use]
+    pub(crate) fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.result.insert(key.to_owned(), value.into());
+        self
+    }
+}
+
+/// Brings a part of the host into a state.
+pub(crate) trait State: Debug + Send + Sync {
+    /// The read-only questions as one script; empty when nothing needs to be asked. Runs in check mode too, and its
+    /// non-zero exit status is the module's to judge.
+    fn probe(&self) -> Script;
+
+    /// Wanted × seen → the steps that are missing, and the result as it will be when they are done.
+    ///
+    /// # Errors
+    /// What was seen makes it impossible.
+    fn steps(&self, seen: &Output) -> Result<Change, Failure>;
+
+    /// The result after all steps were done; `outputs` has one for each [`Act::Script`] and [`Act::Fetch`] in order
+    /// (scripts without standard input that follow one another may have been joined: then the first has all output).
+    /// The default takes the planned result, and fails when a script's status is not zero.
+    ///
+    /// # Errors
+    /// An act failed.
+    fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
+        step::finish_by_status(change, outputs)
+    }
+}
+
+/// What came of one act.
+#[derive(Debug, Clone)]
+pub(crate) enum Applied {
+    /// A script's end.
+    Output(Output),
+    /// An answer to an HTTP request, or why there was none.
+    Http(Result<HttpResponse, String>),
+}
+
+/// Something to look at. Questions of one round are asked at the same time.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Question {
+    /// A read-only script on the task's host.
+    Script(Script),
+    /// A read-only script on another inventory host.
+    ScriptOn(String, Script),
+    /// An HTTP request: from here first, and where nothing answers, through the SSH connection of the inventory
+    /// host `via` (the task's host when `None`).
+    Http {
+        /// The request.
+        request: HttpRequest,
+        /// Through whom.
+        via: Option<String>,
+    },
+    /// A TCP connection from the task's host; with `read` bytes of what the other side says first.
+    Connect {
+        /// Host name or address as the task's host sees it.
+        host: String,
+        /// Port.
+        port: u16,
+        /// For how long to try.
+        within: Duration,
+        /// How many bytes to wait for; 0 to only connect.
+        read: usize,
+    },
+    /// A `ZooKeeper` node's children with their data, from the first server that answers; reached as HTTP is.
+    Children {
+        /// `host:port` each.
+        servers: Vec<String>,
+        /// The node.
+        path: String,
+        /// Through whom.
+        via: Option<String>,
+    },
+    /// Whether the task's host can be logged in to (again): a new connection is made.
+    Login {
+        /// For how long to try.
+        within: Duration,
+    },
+}
+
+/// What was seen. `Err` is why nothing was.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    /// A script's end; `Err` when the host is unreachable.
+    Script(Result<Output, String>),
+    /// An HTTP answer, or why there is none.
+    Http(Result<HttpResponse, String>),
+    /// What the other side said first, or why there is no connection.
+    Connect(Result<Vec<u8>, String>),
+    /// The children.
+    Children(Result<Vec<Znode>, String>),
+    /// Logged in or why not.
+    Login(Result<(), String>),
+}
+
+/// A child of a `ZooKeeper` node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Znode {
+    /// Its name, without the parent's path.
+    pub(crate) name: String,
+    /// Its data.
+    pub(crate) data: Vec<u8>,
+    /// The session that owns it; 0 when it isn't ephemeral.
+    pub(crate) owner: i64,
+}
+
+/// What a gate makes of the answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Verdict {
+    /// It holds; the result's keys.
+    Ready(Map),
+    /// Not yet, and why: the text is what the screen shows while it waits.
+    NotYet(String),
+    /// It can't hold any more: no use waiting.
+    Never(Failure),
+}
+
+/// How long and how often a gate is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Timing {
+    /// Wait so long before the first time.
+    pub(crate) delay: Duration,
+    /// Give up after so long. Zero asks once.
+    pub(crate) within: Duration,
+    /// Pause between two times.
+    pub(crate) every: Duration,
+}
+
+/// Waits for or looks at something.
+pub(crate) trait Gate: Debug + Send + Sync {
+    /// How long and how often.
+    fn timing(&self) -> Timing;
+
+    /// The next round of questions, given all answers so far of this look; empty when there is enough to judge.
+    fn questions(&self, answers: &[Answer]) -> Vec<Question>;
+
+    /// Judges one look. `memory` is the gate's own between looks (null at first): for "two readings in a row".
+    /// `elapsed` is the time since the task began.
+    fn judge(&self, answers: &[Answer], memory: &mut Value, elapsed: Duration) -> Verdict;
+
+    /// The failure when the time is over and the last verdict was `NotYet(why)`.
+    fn expired(&self, why: &str, elapsed: Duration) -> Failure {
+        Failure::new(format!("{why} (waited {})", crate::base::render_duration(elapsed)))
+            .with("elapsed", elapsed.as_secs())
+    }
+}
+
+/// What a run module does to the run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Effect {
+    /// Nothing beyond its result.
+    None,
+    /// Sets variables of the host (`set_fact`).
+    Facts {
+        /// The variables.
+        facts: Map,
+        /// Kept between runs.
+        cacheable: bool,
+    },
+    /// Adds a host to the inventory of this run.
+    AddHost {
+        /// Its name.
+        name: String,
+        /// Groups it joins; made when missing.
+        groups: Vec<String>,
+        /// Its variables.
+        variables: Map,
+    },
+    /// Changes the course: `meta:`.
+    Meta(Meta),
+    /// Waits for a time or a person.
+    Pause {
+        /// How long; `None` waits for a key.
+        duration: Option<Duration>,
+        /// What to ask.
+        prompt: Option<String>,
+        /// Whether typed text is shown.
+        echo: bool,
+    },
+}
+
+/// The words of `meta:`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meta {
+    /// Nothing.
+    Noop,
+    /// Runs the notified handlers now.
+    FlushHandlers,
+    /// Failed hosts take part again from the next play on.
+    ClearHostErrors,
+    /// Forgets the facts of the hosts.
+    ClearFacts,
+    /// Reads the inventory again.
+    RefreshInventory,
+    /// Ends the play for all.
+    EndPlay,
+    /// Ends the batch.
+    EndBatch,
+    /// Ends the play for this host.
+    EndHost,
+    /// Closes the connection; the next task makes a new one.
+    ResetConnection,
+}
+
+/// What a run module came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Done {
+    /// Whether it counts as changed.
+    pub(crate) changed: bool,
+    /// The result's keys.
+    pub(crate) result: Map,
+    /// What it does to the run.
+    pub(crate) effect: Effect,
+}
+
+/// Changes this run.
+pub(crate) trait Course: Debug + Send + Sync {
+    /// Works it out.
+    ///
+    /// # Errors
+    /// An assertion failed, and the like.
+    fn run(&self, here: &dyn Controller) -> Result<Done, Failure>;
+}
+
+/// Which folder a local file is looked for in, before the playbook's own folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Folder {
+    /// `files/`.
+    Files,
+    /// `templates/`.
+    Templates,
+    /// `vars/`.
+    Vars,
+}
+
+/// How a template file is rendered (`template:`'s options).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TemplateOptions {
+    /// Removes the newline after a block tag.
+    pub(crate) trim_blocks: bool,
+    /// Removes blanks before a block tag.
+    pub(crate) lstrip_blocks: bool,
+    /// Delimiters: block start, block end, variable start, variable end, comment start, comment end; `None` for Jinja's.
+    pub(crate) delimiters: [Option<String>; 6],
+}
+
+/// An entry of a local folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LocalEntry {
+    /// Path below the folder, `/` between parts.
+    pub(crate) name: String,
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Whether it is a folder (else a file; links are followed).
+    pub(crate) directory: bool,
+    /// Permission bits.
+    pub(crate) mode: u32,
+}
+
+/// What a module may ask of this machine and this run, for one host. `run` implements it; tests have a small one.
+pub(crate) trait Controller: Send + Sync {
+    /// The inventory name of the host.
+    fn host(&self) -> &str;
+
+    /// Finds a local file or folder as Ansible searches for it: `folder` beside the playbook, then beside the playbook.
+    ///
+    /// # Errors
+    /// It isn't there: where it was looked for.
+    fn find(&self, folder: Folder, name: &str) -> Result<PathBuf, Failure>;
+
+    /// Size and digests of a local file; computed once a run.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn digest(&self, path: &Path) -> Result<Arc<LocalFile>, Failure>;
+
+    /// A local file's bytes; for small files.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Failure>;
+
+    /// What is in a local folder, recursively, in order.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure>;
+
+    /// Renders a template file with the host's variables.
+    ///
+    /// # Errors
+    /// It can't be read or rendered: file, line and reason.
+    fn render_file(&self, path: &Path, options: &TemplateOptions) -> Result<String, Failure>;
+
+    /// Evaluates a bare expression (`assert: that:`, `debug: var:`) with the host's variables.
+    ///
+    /// # Errors
+    /// It is undefined or wrong.
+    fn evaluate(&self, expression: &str) -> Result<Value, Failure>;
+
+    /// A variable of the host, rendered; `None` when there is none or it can't be rendered.
+    fn variable(&self, name: &str) -> Option<Value>;
+
+    /// A variable of another host.
+    fn variable_of(&self, host: &str, name: &str) -> Option<Value>;
+
+    /// The hosts of a group, in inventory order; `None` when there is no such group.
+    fn group(&self, name: &str) -> Option<Vec<String>>;
+
+    /// Whether diffs are wanted: probes then bring the old content along.
+    fn wants_diff(&self) -> bool;
+
+    /// `-v` count.
+    fn verbosity(&self) -> u8;
+
+    /// Whom the task becomes or logs in as, for messages; empty when not known.
+    fn remote_user(&self) -> String;
+}
+
+/// Builds a module for a host from checked arguments.
+pub(crate) type Build = fn(&Arguments, &dyn Controller) -> Result<Bound, Failure>;
+
+#[cfg(test)]
+pub(crate) mod fixture;

@@ -1,0 +1,3 @@
+//! One integration binary, so that all tests share one link and one set of rehearsal hosts.
+
+mod tidy;
