@@ -165,6 +165,9 @@ pub(crate) fn convert(option: &Opt, value: Value) -> Result<Value, String> {
     let wrong = |expected: &str, value: &Value| {
         Err(format!("`{}` must be {expected}, not {} (`{}`)", option.name, type_name(value), to_text(value)))
     };
+    if let Some(why) = option.refused {
+        return Err(format!("`{}` is not supported: {why}", option.name));
+    }
     match option.kind {
         OptKind::Any | OptKind::Expression => Ok(value),
         OptKind::Text | OptKind::Path | OptKind::LocalPath => match value {

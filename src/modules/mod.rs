@@ -114,7 +114,8 @@ pub(crate) enum Question {
         /// Through whom.
         via: Option<String>,
     },
-    /// A TCP connection from the task's host; with `read` bytes of what the other side says first.
+    /// A TCP connection from the task's host, and up to `read` bytes of what the other side says first: what has come
+    /// when it pauses for a second, closes, or `within` is over.
     Connect {
         /// Host name or address as the task's host sees it.
         host: String,
@@ -122,7 +123,7 @@ pub(crate) enum Question {
         port: u16,
         /// For how long to try.
         within: Duration,
-        /// How many bytes to wait for; 0 to only connect.
+        /// How many bytes to take at most; 0 to only connect.
         read: usize,
     },
     /// A `ZooKeeper` node's children with their data, from the first server that answers; reached as HTTP is.

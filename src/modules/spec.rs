@@ -41,12 +41,19 @@ pub(crate) struct Opt {
     pub(crate) default: Option<&'static str>,
     /// One line: what it means.
     pub(crate) about: &'static str,
+    /// Why stagger does not do what Ansible's module does with this option; `None` when it does. Giving it is an error.
+    pub(crate) refused: Option<&'static str>,
 }
 
 impl Opt {
     /// An optional option.
     pub(crate) const fn new(name: &'static str, kind: OptKind, about: &'static str) -> Self {
-        Self { name, aliases: &[], kind, required: false, default: None, about }
+        Self { name, aliases: &[], kind, required: false, default: None, about, refused: None }
+    }
+
+    /// An option of Ansible's module that this one refuses by name, and why.
+    pub(crate) const fn refused(name: &'static str, why: &'static str) -> Self {
+        Self { refused: Some(why), ..Self::new(name, OptKind::Any, why) }
     }
 
     /// Must be given.
