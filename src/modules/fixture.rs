@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Controller, Failure, Folder, LocalEntry, TemplateOptions};
+use super::{Arguments, Bound, Controller, Done, Failure, Folder, LocalEntry, ModuleSpec, TemplateOptions};
 use crate::base::{LocalFile, Map, Value};
 
 /// What tests give a module.
@@ -81,5 +81,23 @@ impl Controller for Fixture {
     }
     fn remote_user(&self) -> String {
         "root".to_owned()
+    }
+}
+
+/// Binds a module to arguments as they are after rendering.
+pub(crate) fn bind(spec: &'static ModuleSpec, arguments: Value, here: &dyn Controller) -> Result<Bound, Failure> {
+    let Value::Object(rendered) = arguments else { return Err(Failure::new("arguments must be a mapping")) };
+    let checked = Arguments::check(spec, rendered)?;
+    if let Some(check) = spec.check {
+        check(&checked).map_err(Failure::new)?;
+    }
+    (spec.build)(&checked, here)
+}
+
+/// Runs a run module.
+pub(crate) fn course(spec: &'static ModuleSpec, arguments: Value, here: &dyn Controller) -> Result<Done, Failure> {
+    match bind(spec, arguments, here)? {
+        Bound::Course(course) => course.run(here),
+        other => Err(Failure::new(format!("no run module: {other:?}"))),
     }
 }
