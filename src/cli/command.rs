@@ -1,0 +1,309 @@
+//! The commands of each name, and the step from flags to a request.
+
+use std::ffi::OsString;
+
+use clap::error::ErrorKind;
+use clap::{ArgMatches, Args, ColorChoice, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use super::exit::Exit;
+use super::flags::{ColourFlag, ExecFlags, InventoryFlags, OutputFlag, RunFlags, ViewFlags};
+use super::request::{
+    Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, OutputForm, Privilege, Request,
+    Rules, RunRequest,
+};
+use super::{Message, Name};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  stagger run site.yml -i production.yml --check --diff   preview the change
+  stagger run site.yml -i production.yml                  make it
+  stagger run site.yml -l 'masters:!m2' -f 20             some of the hosts
+  stagger run site.yml --list-tasks                       what is in it";
+
+const EXEC_EXAMPLES: &str = "\
+Examples:
+  stagger exec masters -i production.yml -a uptime
+  stagger exec all -m service -a 'name=mesos-slave state=started' --check
+  stagger exec 'slaves[0:2]' -b -m shell -a 'df -h | tail -1' -o";
+
+const INVENTORY_EXAMPLES: &str = "\
+Examples:
+  stagger inventory -i production.yml --graph
+  stagger inventory -i production.yml --host m1 -y";
+
+const TOP_EXAMPLES: &str = "\
+Examples:
+  stagger run upgrade.yml -i production.yml --check --diff
+  stagger exec all -i production.yml -a uptime
+  stagger help run";
+
+/// Upgrades a cluster while it works: runs Ansible's playbooks over SSH, agentless
+#[derive(Debug, Parser)]
+#[command(
+    name = "stagger",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = TOP_EXAMPLES,
+)]
+struct Top {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Run playbooks
+    Run(Box<RunFlags>),
+    /// Show what playbooks would change: the same as run --check
+    Check(Box<RunFlags>),
+    /// Run one module on hosts
+    Exec(Box<ExecFlags>),
+    /// Show the inventory
+    Inventory(Box<InventoryFlags>),
+    /// Rehearsal hosts on this machine
+    #[command(disable_help_flag = true)]
+    Lab {
+        /// up, down, status, …
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+        words: Vec<OsString>,
+    },
+}
+
+/// Reads the arguments under a name.
+pub(super) fn parse(name: Name, arguments: &[OsString], colour: bool) -> Result<Request, Message> {
+    let rules = name.rules();
+    let command = command(name).color(if colour { ColorChoice::Always } else { ColorChoice::Never });
+    build(name, command, arguments).map_err(|error| message(&error, rules, colour))
+}
+
+/// The clap command of a name.
+pub(super) fn command(name: Name) -> Command {
+    match name {
+        Name::Stagger => {
+            let pages = [
+                ("run", RUN_EXAMPLES),
+                ("check", RUN_EXAMPLES),
+                ("exec", EXEC_EXAMPLES),
+                ("inventory", INVENTORY_EXAMPLES),
+            ];
+            let codes = Exit::table(Rules::Stagger);
+            let top = Top::command().after_long_help(format!("{TOP_EXAMPLES}\n\n{codes}"));
+            pages.into_iter().fold(top, |top, (page, examples)| {
+                let long = format!("{examples}\n\n{codes}");
+                top.mut_subcommand(page, |sub| sub.after_help(examples).after_long_help(long))
+            })
+        }
+        Name::AnsiblePlaybook => {
+            RunFlags::augment_args(under_ansible("ansible-playbook", "Runs playbooks, with Ansible's command line"))
+        }
+        Name::Ansible => ExecFlags::augment_args(under_ansible("ansible", "Runs one module on hosts")),
+        Name::AnsibleInventory => {
+            InventoryFlags::augment_args(under_ansible("ansible-inventory", "Shows the inventory"))
+        }
+    }
+}
+
+fn under_ansible(name: &'static str, about: &'static str) -> Command {
+    Command::new(name)
+        .about(about)
+        .version(VERSION)
+        // The first line of `--version`, in the shape that scripts look for.
+        .long_version(format!("[stagger {VERSION}]"))
+        .infer_long_args(true)
+        .args_override_self(true)
+        .max_term_width(100)
+        .after_help(Exit::table(Rules::Ansible))
+}
+
+fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Request, clap::Error> {
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    let refuse = |command: &mut Command, text: String| Err(command.error(ErrorKind::InvalidValue, text));
+    let rules = name.rules();
+    let made = match name {
+        Name::Stagger => match Top::from_arg_matches(&matches)?.what {
+            What::Run(flags) => run(*flags, rules),
+            What::Check(mut flags) => {
+                flags.work.check = true;
+                run(*flags, rules)
+            }
+            What::Exec(flags) => exec(*flags, rules),
+            What::Inventory(flags) => inventory(*flags, rules),
+            What::Lab { words } => Ok(Request::Lab(words)),
+        },
+        Name::AnsiblePlaybook => run(read(&matches)?, rules),
+        Name::Ansible => exec(read(&matches)?, rules),
+        Name::AnsibleInventory => inventory(read(&matches)?, rules),
+    };
+    let sub = matches.subcommand_name().map(str::to_owned);
+    match (made, sub) {
+        (Ok(request), _) => Ok(request),
+        (Err(text), Some(sub)) => match command.find_subcommand_mut(&sub) {
+            Some(command) => refuse(command, text),
+            None => refuse(&mut command, text),
+        },
+        (Err(text), None) => refuse(&mut command, text),
+    }
+}
+
+fn read<F: FromArgMatches>(matches: &ArgMatches) -> Result<F, clap::Error> {
+    F::from_arg_matches(matches)
+}
+
+fn message(error: &clap::Error, rules: Rules, colour: bool) -> Message {
+    let rendered = error.render();
+    let text = if colour { rendered.ansi().to_string() } else { rendered.to_string() };
+    let shown = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let exit = if shown { Exit::Ok } else { Exit::Usage };
+    Message { text, error: !shown, exit: exit.code(rules) }
+}
+
+fn later(flag: &str, with: &str) -> String {
+    format!("`{flag}` comes with {with}: not supported yet")
+}
+
+fn split(flag: &str, given: &[String]) -> Result<Vec<String>, String> {
+    let words: Vec<String> = given
+        .iter()
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if words.is_empty() && !given.is_empty() {
+        return Err(format!("`{flag}` names no tag: leave it out to have all"));
+    }
+    Ok(words)
+}
+
+fn run(flags: RunFlags, rules: Rules) -> Result<Request, String> {
+    if let Some((flag, with)) = flags.later.used() {
+        return Err(later(flag, with));
+    }
+    let tasks = flags.tasks;
+    Ok(Request::Run(RunRequest {
+        playbooks: flags.playbooks,
+        tags: split("--tags", &tasks.tags)?,
+        skip_tags: split("--skip-tags", &tasks.skip_tags)?,
+        start_at_task: tasks.start_at_task,
+        step: tasks.step,
+        list: Listing { hosts: tasks.list_hosts, tasks: tasks.list_tasks, tags: tasks.list_tags },
+        syntax_check: tasks.syntax_check,
+        force_handlers: tasks.force_handlers,
+        common: common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view),
+    }))
+}
+
+fn exec(flags: ExecFlags, rules: Rules) -> Result<Request, String> {
+    if let Some((flag, with)) = flags.later.used() {
+        return Err(later(flag, with));
+    }
+    let unmade = [
+        (flags.background.is_some(), "--background", "detached tasks"),
+        (flags.poll.is_some(), "--poll", "detached tasks"),
+        (flags.tree.is_some(), "--tree", "results in files (the journal below --state has them all)"),
+    ];
+    if let Some((_, flag, with)) = unmade.into_iter().find(|(used, ..)| *used) {
+        return Err(later(flag, with));
+    }
+    Ok(Request::Exec(ExecRequest {
+        pattern: flags.pattern,
+        module: flags.module,
+        arguments: flags.arguments,
+        one_line: flags.one_line,
+        task_timeout: flags.task_timeout,
+        playbook_dir: flags.playbook_dir,
+        list_hosts: flags.list_hosts,
+        common: common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view),
+    }))
+}
+
+fn inventory(flags: InventoryFlags, rules: Rules) -> Result<Request, String> {
+    if let Some((flag, with)) = flags.later.used() {
+        return Err(later(flag, with));
+    }
+    if flags.toml {
+        return Err("`--toml` is not supported: use `-y` for YAML, or leave it out for JSON".to_owned());
+    }
+    let view = match (flags.host, flags.graph) {
+        (Some(host), _) => InventoryView::Host(host),
+        (None, true) => InventoryView::Graph(flags.group),
+        (None, false) => InventoryView::List,
+    };
+    Ok(Request::Inventory(InventoryRequest {
+        rules,
+        view,
+        inventory: flags.hosts.inventory,
+        limit: flags.hosts.limit,
+        extra_vars: flags.extra_vars,
+        yaml: flags.yaml,
+        vars: flags.vars,
+        export: flags.export,
+        output: flags.output,
+        playbook_dir: flags.playbook_dir,
+        verbosity: flags.verbose,
+    }))
+}
+
+fn common(
+    rules: Rules,
+    hosts: super::flags::HostFlags,
+    work: super::flags::WorkFlags,
+    connect: super::flags::ConnectFlags,
+    privilege: super::flags::PrivilegeFlags,
+    view: ViewFlags,
+) -> Common {
+    let unused = [
+        (connect.sftp_extra_args.is_some(), "--sftp-extra-args", "files do not travel over SFTP"),
+        (connect.scp_extra_args.is_some(), "--scp-extra-args", "files do not travel over scp"),
+    ];
+    let warnings = unused
+        .into_iter()
+        .filter(|(used, ..)| *used)
+        .map(|(_, flag, why)| format!("`{flag}` has no effect: {why}, but over the connection itself"))
+        .collect();
+    Common {
+        rules,
+        inventory: hosts.inventory,
+        limit: hosts.limit,
+        forks: work.forks,
+        check: work.check,
+        diff: work.diff,
+        extra_vars: work.extra_vars,
+        flush_cache: work.flush_cache,
+        connect: Connect {
+            user: connect.user,
+            connection: connect.connection,
+            timeout: connect.timeout,
+            private_key: connect.private_key,
+            ssh_common_args: connect.ssh_common_args,
+            ssh_extra_args: connect.ssh_extra_args,
+            ask_password: connect.ask_pass,
+            password_file: connect.connection_password_file,
+        },
+        privilege: Privilege {
+            enabled: privilege.enabled,
+            method: privilege.become_method,
+            user: privilege.become_user,
+            ask_password: privilege.ask_become_pass,
+            password_file: privilege.become_password_file,
+        },
+        verbosity: view.verbose,
+        output: view.output.map(|form| match form {
+            OutputFlag::Human => OutputForm::Human,
+            OutputFlag::Plain => OutputForm::Plain,
+            OutputFlag::Json => OutputForm::Json,
+            OutputFlag::Ansible => OutputForm::Ansible,
+        }),
+        colour: match (view.nocolor, view.color) {
+            (true, _) | (_, ColourFlag::Never) => Colour::Never,
+            (_, ColourFlag::Always) => Colour::Always,
+            (_, ColourFlag::Auto) => Colour::Auto,
+        },
+        state: view.state,
+        warnings,
+    }
+}

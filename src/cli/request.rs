@@ -1,0 +1,225 @@
+//! What was asked for, as plain data.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What was asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Request {
+    /// Run (or check, or list) playbooks.
+    Run(RunRequest),
+    /// Run one module on hosts.
+    Exec(ExecRequest),
+    /// Show the inventory.
+    Inventory(InventoryRequest),
+    /// Rehearsal hosts: the words after `lab`.
+    Lab(Vec<OsString>),
+}
+
+/// Whose rules hold where the two differ: how a play stops, output, exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Rules {
+    /// stagger's.
+    #[default]
+    Stagger,
+    /// Ansible's: the program was called under one of its names.
+    Ansible,
+}
+
+/// The form of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum OutputForm {
+    /// Progress bars for a person at a terminal.
+    Human,
+    /// Lines for a log.
+    Plain,
+    /// One JSON event a line.
+    Json,
+    /// Ansible's own.
+    Ansible,
+}
+
+/// Whether colours are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) enum Colour {
+    /// At a terminal, unless the environment says no.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What `run` and `exec` have in common.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct Common {
+    /// Whose rules hold.
+    pub(crate) rules: Rules,
+    /// `-i`: paths or `h1,h2,`, in order; empty when none was given.
+    pub(crate) inventory: Vec<String>,
+    /// `-l`, as typed; an empty text is not the same as none.
+    pub(crate) limit: Option<String>,
+    /// `-f`.
+    pub(crate) forks: Option<NonZeroUsize>,
+    /// `-C`.
+    pub(crate) check: bool,
+    /// `-D`.
+    pub(crate) diff: bool,
+    /// `-e`, as typed, in order.
+    pub(crate) extra_vars: Vec<String>,
+    /// How to connect.
+    pub(crate) connect: Connect,
+    /// How to become another user.
+    pub(crate) privilege: Privilege,
+    /// `-v` count.
+    pub(crate) verbosity: u8,
+    /// `--output`; `None` when the terminal decides.
+    pub(crate) output: Option<OutputForm>,
+    /// `--color`.
+    pub(crate) colour: Colour,
+    /// `--state`.
+    pub(crate) state: Option<PathBuf>,
+    /// `--flush-cache`.
+    pub(crate) flush_cache: bool,
+    /// Things to say before anything else: flags that are accepted and have no effect here.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How to connect, as far as the command line says. `None` leaves it to configuration and variables.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Connect {
+    /// `-u`.
+    pub(crate) user: Option<String>,
+    /// `-c`.
+    pub(crate) connection: Option<String>,
+    /// `-T`.
+    pub(crate) timeout: Option<Duration>,
+    /// `--private-key`.
+    pub(crate) private_key: Option<PathBuf>,
+    /// `--ssh-common-args`.
+    pub(crate) ssh_common_args: Option<String>,
+    /// `--ssh-extra-args`.
+    pub(crate) ssh_extra_args: Option<String>,
+    /// `-k`.
+    pub(crate) ask_password: bool,
+    /// `--connection-password-file`.
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// How to become another user, as far as the command line says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Privilege {
+    /// `-b`.
+    pub(crate) enabled: bool,
+    /// `--become-method`.
+    pub(crate) method: Option<String>,
+    /// `--become-user`.
+    pub(crate) user: Option<String>,
+    /// `-K`.
+    pub(crate) ask_password: bool,
+    /// `--become-password-file`.
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// What to list instead of running. Several may be asked for at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Listing {
+    /// `--list-hosts`.
+    pub(crate) hosts: bool,
+    /// `--list-tasks`.
+    pub(crate) tasks: bool,
+    /// `--list-tags`.
+    pub(crate) tags: bool,
+}
+
+impl Listing {
+    /// Whether anything is to be listed.
+    pub(crate) fn any(self) -> bool {
+        self.hosts || self.tasks || self.tags
+    }
+}
+
+/// `run`, `check` and `ansible-playbook`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct RunRequest {
+    /// Playbook paths, at least one, in order.
+    pub(crate) playbooks: Vec<PathBuf>,
+    /// What it shares with `exec`.
+    pub(crate) common: Common,
+    /// `-t`, split at commas; empty when none was given.
+    pub(crate) tags: Vec<String>,
+    /// `--skip-tags`, split at commas.
+    pub(crate) skip_tags: Vec<String>,
+    /// `--start-at-task`.
+    pub(crate) start_at_task: Option<String>,
+    /// `--step`.
+    pub(crate) step: bool,
+    /// `--list-…`.
+    pub(crate) list: Listing,
+    /// `--syntax-check`.
+    pub(crate) syntax_check: bool,
+    /// `--force-handlers`.
+    pub(crate) force_handlers: bool,
+}
+
+/// `exec` and `ansible`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct ExecRequest {
+    /// The host pattern.
+    pub(crate) pattern: String,
+    /// `-m`: `command` when not given.
+    pub(crate) module: String,
+    /// `-a`, as typed; empty when not given.
+    pub(crate) arguments: String,
+    /// What it shares with `run`.
+    pub(crate) common: Common,
+    /// `-o`.
+    pub(crate) one_line: bool,
+    /// `--task-timeout`.
+    pub(crate) task_timeout: Option<Duration>,
+    /// `--playbook-dir`.
+    pub(crate) playbook_dir: Option<PathBuf>,
+    /// `--list-hosts`.
+    pub(crate) list_hosts: bool,
+}
+
+/// What of the inventory is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InventoryView {
+    /// `--list`.
+    List,
+    /// `--host H`.
+    Host(String),
+    /// `--graph [GROUP]`; `None` is `all`.
+    Graph(Option<String>),
+}
+
+/// `inventory` and `ansible-inventory`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct InventoryRequest {
+    /// Whose rules hold.
+    pub(crate) rules: Rules,
+    /// What is shown.
+    pub(crate) view: InventoryView,
+    /// `-i`.
+    pub(crate) inventory: Vec<String>,
+    /// `-l`.
+    pub(crate) limit: Option<String>,
+    /// `-e`.
+    pub(crate) extra_vars: Vec<String>,
+    /// `-y`: YAML instead of JSON.
+    pub(crate) yaml: bool,
+    /// `--vars`: variables in the graph.
+    pub(crate) vars: bool,
+    /// `--export`: group variables stay with groups.
+    pub(crate) export: bool,
+    /// `--output`: a file instead of standard output.
+    pub(crate) output: Option<PathBuf>,
+    /// `--playbook-dir`.
+    pub(crate) playbook_dir: Option<PathBuf>,
+    /// `-v` count.
+    pub(crate) verbosity: u8,
+}
