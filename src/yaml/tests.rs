@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::diag::{Severity, render_all};
 
@@ -64,7 +66,7 @@ const MISTAKES: &[&str] = &[
 fn each_mistake_has_its_message_and_its_place() {
     let mut all = String::new();
     for text in MISTAKES {
-        all.push_str(&format!("{:-<100}\n{text}\n{}", "", complaint(text)));
+        let _ = write!(all, "{:-<100}\n{text}\n{}", "", complaint(text));
     }
     insta::with_settings!({snapshot_path => "../../tests/yaml", prepend_module_to_snapshot => false, omit_expression => true}, {
         insta::assert_snapshot!("mistakes", all);
@@ -170,13 +172,13 @@ fn hostile_texts_are_refused_quickly() {
     assert!(node.is_none() && !diagnostics.is_empty());
     let mut block = String::new();
     for level in 0..5000 {
-        block.push_str(&format!("{}a:\n", " ".repeat(level)));
+        let _ = writeln!(block, "{}a:", " ".repeat(level));
     }
     assert!(read(&block).0.is_none());
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {
         let below = format!("*a{}", level - 1);
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![below; 10].join(", ")));
+        let _ = writeln!(bomb, "a{level}: &a{level} [{}]", vec![below; 10].join(", "));
     }
     let (node, diagnostics) = read(&bomb);
     assert!(node.is_none());
@@ -187,7 +189,7 @@ fn hostile_texts_are_refused_quickly() {
 fn aliases_that_nest_are_refused_too() {
     let mut text = String::from("a0: &a0 [x]\n");
     for level in 1..300 {
-        text.push_str(&format!("a{level}: &a{level} [*a{}]\n", level - 1));
+        let _ = writeln!(text, "a{level}: &a{level} [*a{}]", level - 1);
     }
     assert!(read(&text).0.is_none());
 }
