@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Arguments, Bound, Controller, Done, Failure, Folder, LocalEntry, ModuleSpec, TemplateOptions};
-use crate::base::{LocalFile, Map, Value};
+use super::{Arguments, Bound, Controller, Done, Failure, Folder, Gate, LocalEntry, ModuleSpec, TemplateOptions};
+use crate::base::{LocalFile, Map, Output, Script, Value};
 
 /// What tests give a module.
 #[derive(Debug, Default)]
@@ -100,4 +100,79 @@ pub(crate) fn course(spec: &'static ModuleSpec, arguments: Value, here: &dyn Con
         Bound::Course(course) => course.run(here),
         other => Err(Failure::new(format!("no run module: {other:?}"))),
     }
+}
+
+/// Binds a gate.
+pub(crate) fn gate(
+    spec: &'static ModuleSpec,
+    arguments: Value,
+    here: &dyn Controller,
+) -> Result<Box<dyn Gate>, Failure> {
+    match bind(spec, arguments, here)? {
+        Bound::Gate(gate) => Ok(gate),
+        other => Err(Failure::new(format!("no gate: {other:?}"))),
+    }
+}
+
+/// The shells that scripts are run with: Debian's, and busybox's with nothing but busybox in the path.
+pub(crate) const SHELLS: &[Shell] = &[Shell::Dash, Shell::Busybox];
+
+/// A shell of [`SHELLS`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shell {
+    /// dash with the machine's own tools.
+    Dash,
+    /// busybox sh, and no command but busybox's applets.
+    Busybox,
+}
+
+impl Shell {
+    /// A command that runs a script file given as its argument.
+    pub(crate) fn command(self) -> std::process::Command {
+        match self {
+            Self::Dash => std::process::Command::new("dash"),
+            Self::Busybox => {
+                let mut command = std::process::Command::new("busybox");
+                command.arg("sh").env("PATH", applets());
+                command
+            }
+        }
+    }
+}
+
+/// A folder with a link for each applet, made once.
+fn applets() -> &'static Path {
+    use std::sync::OnceLock;
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    FOLDER
+        .get_or_init(|| {
+            let folder = tempfile::tempdir().expect("a folder for applets");
+            let status = std::process::Command::new("busybox")
+                .args(["--install", "-s"])
+                .arg(folder.path())
+                .status()
+                .expect("busybox runs (package busybox-static)");
+            assert!(status.success(), "busybox --install");
+            folder
+        })
+        .path()
+}
+
+/// Runs a script to its end here, without standard input.
+pub(crate) fn run_script(shell: &Shell, script: &Script) -> Output {
+    run_script_with(shell, script, &[])
+}
+
+/// Runs a script to its end here with something on its standard input.
+pub(crate) fn run_script_with(shell: &Shell, script: &Script, input: &[u8]) -> Output {
+    use std::io::{Seek as _, Write as _};
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    file.write_all(script.as_str().as_bytes()).expect("the script is written");
+    let mut stdin = tempfile::tempfile().expect("a file");
+    stdin.write_all(input).expect("the input is written");
+    stdin.rewind().expect("rewinds");
+    let ended = shell.command().arg(file.path()).stdin(stdin).output().expect("the shell runs");
+    let status = std::os::unix::process::ExitStatusExt::signal(&ended.status)
+        .map_or_else(|| ended.status.code().unwrap_or(-1), |signal| 128 + signal);
+    Output { status, stdout: ended.stdout, stderr: ended.stderr, stdout_cut: 0, stderr_cut: 0 }
 }

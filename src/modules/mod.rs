@@ -19,6 +19,8 @@ mod fail;
 mod meta;
 mod pause;
 mod set_fact;
+mod wait_for;
+mod wait_for_connection;
 
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
