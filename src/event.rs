@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Map, PlayId, RunId, TaskId};
 
+#[cfg(test)]
+pub(crate) mod fixture;
+mod names;
+
 /// The version of the events' form.
 pub(crate) const VERSION: u32 = 1;
 
@@ -419,8 +423,14 @@ pub(crate) trait Sink: Send {
         Ok(())
     }
 
-    /// Called several times a second while a person looks, so that clocks and spinners go on.
+    /// Called several times a second, also when nothing happens, so that clocks and spinners go on.
     fn tick(&mut self) {}
+
+    /// Whether an act has to wait until this sink has its record safe, and the run ends when it fails. Screens and
+    /// pipes are not: a frozen terminal or a closed pager must not leave a cluster half-way.
+    fn durable(&self) -> bool {
+        false
+    }
 }
 
 /// The way from the run to the sinks.
@@ -429,9 +439,9 @@ pub(crate) trait Bus: Send + Sync {
     /// Says what happened; returns at once.
     fn emit(&self, kind: EventKind);
 
-    /// Says what is about to be done, and returns when every sink has it safe.
+    /// Says what is about to be done, and returns when every durable sink has it safe.
     ///
     /// # Errors
-    /// A sink failed: the act must not be done.
+    /// A durable sink failed: the act must not be done.
     async fn record(&self, kind: EventKind) -> Result<(), String>;
 }

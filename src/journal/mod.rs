@@ -1,1 +1,31 @@
-//! (in construction)
+//! What a run did, kept: one folder a run below the state folder, with an append-only file of events.
+//!
+//! ```text
+//! STATE/runs/<run id>/journal.jsonl    a header line, then one event a line
+//! STATE/runs/<run id>/lock             held (flock) while the run lives
+//! ```
+//!
+//! The journal is written and synced before each act, and is the truth about a run: screens may be closed, pipes may
+//! break. Everything else (resume, replay, status, lists of failed hosts) is derived from it. It is read with any tool
+//! that reads lines of JSON.
+//!
+//! How the form may change, and who can read what:
+//! - *Old reader, new journal*: a kind of event or a field that it does not know is passed over. A header with a higher
+//!   version is refused: the meaning of something changed.
+//! - *New reader, old journal*: what is missing has a default. A kind, once released, is never renamed and never
+//!   changes its meaning.
+//! - *Old writer*: nobody appends to another run's journal. A resumed run has a folder of its own that names the old one.
+//!
+//! What it cannot know: whether the act that was recorded last was done. A power cut leaves an `ActStarted` without its
+//! `ActFinished`; that is what "unknown" means, and it is for `run` to probe.
+
+mod folder;
+mod format;
+mod lists;
+mod read;
+mod write;
+
+pub(crate) use folder::{RunFolder, StateFolder, StateFolderError};
+pub(crate) use lists::Lists;
+pub(crate) use read::{ReadError, Reader, read};
+pub(crate) use write::Journal;
