@@ -43,6 +43,12 @@ pub(crate) fn finished(host: &str, status: Status) -> EventKind {
 
 /// One event of every kind, in the order of [`EventKind::NAMES`], with the word in every text that it has.
 pub(crate) fn every_kind(word: &str) -> Vec<EventKind> {
+    every_kind_on(word, word)
+}
+
+/// The same, with another word where only names and digests of the plan's and the inventory's stand.
+pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
+    let named = || name.to_owned();
     let text = || format!("a {word} b");
     let result = || match json!({"stdout": text(), "deep": [{"list": [text()]}], text(): 1}) {
         serde_json::Value::Object(map) => map,
@@ -52,22 +58,22 @@ pub(crate) fn every_kind(word: &str) -> Vec<EventKind> {
         let diff = StepDiff { before_header: text(), after_header: text(), before: text(), after: text() };
         vec![StepLine { summary: text(), diff: Some(diff), opaque: false }]
     };
-    let host = || word.to_owned();
+    let host = || name.to_owned();
     vec![
         EventKind::RunStarted {
             version: VERSION,
             run: RunId::new(7, 7),
-            program: text(),
+            program: named(),
             title: text(),
             inventory: vec![text()],
             operator: text(),
             check: false,
-            pinned: BTreeMap::from([(text(), text())]),
+            pinned: BTreeMap::from([(named(), named())]),
         },
         EventKind::PlayStarted { play: PlayId(0), name: text(), hosts: vec![host()], batches: 1, order: text() },
         EventKind::PlaySkipped { play: PlayId(1), name: text(), why: text() },
         EventKind::BatchStarted { play: PlayId(0), batch: 0, batches: 1, hosts: vec![host()] },
-        EventKind::TaskStarted { key: key(), name: text(), module: text(), handler: false, place: text(), hosts: 1 },
+        EventKind::TaskStarted { key: key(), name: text(), module: named(), handler: false, place: text(), hosts: 1 },
         EventKind::HostStarted { key: key(), host: host() },
         EventKind::ActStarted { key: key(), host: host(), item: 0, steps: steps() },
         EventKind::ActFinished { key: key(), host: host(), item: 0, done: true },
@@ -80,7 +86,7 @@ pub(crate) fn every_kind(word: &str) -> Vec<EventKind> {
             result: result(),
         },
         EventKind::Retrying { key: key(), host: host(), name: text(), left: 2 },
-        EventKind::Waiting { key: key(), host: host(), module: text(), why: text(), waited: 1000, within: 60_000 },
+        EventKind::Waiting { key: key(), host: host(), module: named(), why: text(), waited: 1000, within: 60_000 },
         EventKind::Sent { key: key(), host: host(), bytes: 1, of: 2 },
         EventKind::HostFinished {
             key: key(),
