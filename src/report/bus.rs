@@ -31,6 +31,9 @@ const BEHIND: usize = 10_000;
 /// For how long a view may slow one record down.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a waiter is told.
+type Safe = Result<(), String>;
+
 /// The bus of a run.
 pub(crate) struct Events {
     clock: Clock,
@@ -56,7 +59,7 @@ struct Queue {
 #[derive(Default)]
 struct Inner {
     events: VecDeque<Arc<Event>>,
-    waiters: Vec<oneshot::Sender<Result<(), String>>>,
+    waiters: Vec<oneshot::Sender<Safe>>,
     closed: bool,
     /// The thread is gone.
     ended: bool,
@@ -121,7 +124,7 @@ impl Events {
     }
 
     /// Queues an event; gives what to wait for when it has to be safe.
-    fn queue(&self, mut kind: EventKind, wait: bool) -> Vec<(bool, oneshot::Receiver<Result<(), String>>)> {
+    fn queue(&self, mut kind: EventKind, wait: bool) -> Vec<(bool, oneshot::Receiver<Safe>)> {
         mask(&mut kind, &self.masker);
         let mut receivers = Vec::new();
         let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,16 +185,25 @@ struct Worker {
     failed: Option<CancellationToken>,
 }
 
+struct Taken {
+    events: VecDeque<Arc<Event>>,
+    waiters: Vec<oneshot::Sender<Safe>>,
+    closed: bool,
+}
+
 impl Worker {
     fn work(self, mut sink: Box<dyn Sink>) {
         let mut ticked = Instant::now();
         loop {
-            let (events, waiters, closed) = self.take();
+            let Taken { events, waiters, closed } = self.take();
             let mut outcome = events.iter().try_for_each(|event| sink.on(event));
             if outcome.is_ok() && (closed || !waiters.is_empty()) {
                 outcome = sink.sync();
             }
-            let said = outcome.as_ref().map_err(ToString::to_string).map(|()| ());
+            let said: Safe = match &outcome {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            };
             if let Err(error) = outcome {
                 self.queue.lock().error = Some(error);
                 self.tell();
@@ -211,12 +223,16 @@ impl Worker {
     }
 
     /// All that is queued, or nothing after a while.
-    fn take(&self) -> (VecDeque<Arc<Event>>, Vec<oneshot::Sender<Result<(), String>>>, bool) {
+    fn take(&self) -> Taken {
         let mut inner = self.queue.lock();
         if inner.events.is_empty() && inner.waiters.is_empty() && !inner.closed {
             inner = self.queue.wake.wait_timeout(inner, TICK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        (std::mem::take(&mut inner.events), std::mem::take(&mut inner.waiters), inner.closed)
+        Taken {
+            events: std::mem::take(&mut inner.events),
+            waiters: std::mem::take(&mut inner.waiters),
+            closed: inner.closed,
+        }
     }
 
     fn tell(&self) {
@@ -232,16 +248,15 @@ impl Drop for Worker {
         let mut inner = self.queue.lock();
         inner.ended = true;
         inner.events.clear();
-        let closed = inner.closed;
+        if !inner.closed {
+            self.tell();
+        }
         let why = inner.error.as_ref().map_or_else(|| "its thread ended".to_owned(), ToString::to_string);
         let waiters = std::mem::take(&mut inner.waiters);
         drop(inner);
         for waiter in waiters {
             // Their events were not taken.
             let _ = waiter.send(Err(why.clone()));
-        }
-        if !closed {
-            self.tell();
         }
     }
 }
