@@ -7,7 +7,10 @@
 //! what it tests would agree with its mistakes. What it cannot know: whether a real daemon behaves so on a day when
 //! nobody recorded it.
 
-#![expect(clippy::disallowed_methods, reason = "this room's files are its own, and its daemons have a clock of their own")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this room's files are its own, and its daemons have a clock of their own"
+)]
 
 mod control;
 mod enclose;
