@@ -89,6 +89,12 @@ pub(crate) trait State: Debug + Send + Sync {
     /// What was seen makes it impossible.
     fn steps(&self, seen: &Output) -> Result<Change, Failure>;
 
+    /// What the probe would answer after these steps were done, for previews: a later task with the same probe is judged by it.
+    /// `None` when that can't be said; what later tasks with this probe would do is unknown then.
+    fn expect(&self, _seen: &Output, _change: &Change) -> Option<Output> {
+        None
+    }
+
     /// The result after all steps were done; `outputs` has one for each [`Act::Script`] and [`Act::Fetch`] in order
     /// (scripts without standard input that follow one another may have been joined: then the first has all output).
     /// The default takes the planned result, and fails when a script's status is not zero.

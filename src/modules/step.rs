@@ -18,23 +18,32 @@ pub(crate) struct Step {
     /// Its effect can't be known beforehand (`command`): in check mode it is not previewed, and what it would
     /// have registered is unknown.
     pub(crate) opaque: bool,
+    /// It must not be repeated blindly (a restart): when the line breaks in it, its outcome is unknown.
+    pub(crate) once: bool,
 }
 
 impl Step {
     /// A step that a script does.
     pub(crate) fn script(summary: impl Into<String>, script: Script) -> Self {
-        Self { summary: summary.into(), diff: None, act: Act::Script { script, stdin: None }, opaque: false }
+        Self { summary: summary.into(), diff: None, act: Act::Script { script, stdin: None }, opaque: false, once: false }
     }
 
     /// A step that a script does with content on its standard input.
     pub(crate) fn send(summary: impl Into<String>, script: Script, stdin: Content) -> Self {
-        Self { summary: summary.into(), diff: None, act: Act::Script { script, stdin: Some(stdin) }, opaque: false }
+        Self { summary: summary.into(), diff: None, act: Act::Script { script, stdin: Some(stdin) }, opaque: false, once: false }
     }
 
     /// Adds a diff.
     #[must_use]
     pub(crate) fn diff(mut self, diff: Diff) -> Self {
         self.diff = Some(diff);
+        self
+    }
+
+    /// Marks it as not to be repeated blindly.
+    #[must_use]
+    pub(crate) fn once(mut self) -> Self {
+        self.once = true;
         self
     }
 
