@@ -25,12 +25,24 @@ pub(crate) struct Step {
 impl Step {
     /// A step that a script does.
     pub(crate) fn script(summary: impl Into<String>, script: Script) -> Self {
-        Self { summary: summary.into(), diff: None, act: Act::Script { script, stdin: None }, opaque: false, once: false }
+        Self {
+            summary: summary.into(),
+            diff: None,
+            act: Act::Script { script, stdin: None },
+            opaque: false,
+            once: false,
+        }
     }
 
     /// A step that a script does with content on its standard input.
     pub(crate) fn send(summary: impl Into<String>, script: Script, stdin: Content) -> Self {
-        Self { summary: summary.into(), diff: None, act: Act::Script { script, stdin: Some(stdin) }, opaque: false, once: false }
+        Self {
+            summary: summary.into(),
+            diff: None,
+            act: Act::Script { script, stdin: Some(stdin) },
+            opaque: false,
+            once: false,
+        }
     }
 
     /// Adds a diff.
