@@ -123,6 +123,17 @@ pub(crate) struct Tally {
     pub(crate) unpredictable: u32,
 }
 
+/// A play before it begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PlannedPlay {
+    /// Its name, or its pattern.
+    pub(crate) name: String,
+    /// How many hosts its pattern matches now.
+    pub(crate) hosts: u32,
+    /// `12 at a time, one rack at a time`, for people; may be empty.
+    pub(crate) order: String,
+}
+
 /// Why a play was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Halt {
@@ -157,6 +168,12 @@ pub(crate) enum EventKind {
         /// Digests of playbooks, inventory and variables: what a resume compares.
         #[serde(default)]
         pinned: BTreeMap<String, String>,
+        /// The words of the command line, the program's name first: what the next command is made of.
+        #[serde(default)]
+        command: Vec<String>,
+        /// The plays to come, as far as they are known beforehand, in order; the place in the list is the play's id.
+        #[serde(default)]
+        plays: Vec<PlannedPlay>,
     },
     /// A play began.
     PlayStarted {

@@ -69,6 +69,8 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
             operator: text(),
             check: false,
             pinned: BTreeMap::from([(named(), named())]),
+            command: vec![text()],
+            plays: vec![PlannedPlay { name: text(), hosts: 1, order: text() }],
         },
         EventKind::PlayStarted { play: PlayId(0), name: text(), hosts: vec![host()], batches: 1, order: text() },
         EventKind::PlaySkipped { play: PlayId(1), name: text(), why: text() },

@@ -5,7 +5,7 @@
 //! the host and keep no secret.
 
 use crate::base::Masker;
-use crate::event::{EventKind, StepLine};
+use crate::event::{EventKind, PlannedPlay, StepLine};
 
 /// Masks every text that may hold a secret. No `..` here: a field that is added has to be thought of.
 pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
@@ -21,10 +21,26 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
         }
     };
     match kind {
-        EventKind::RunStarted { version: _, run: _, program: _, title, inventory, operator, check: _, pinned: _ } => {
+        EventKind::RunStarted {
+            version: _,
+            run: _,
+            program: _,
+            title,
+            inventory,
+            operator,
+            check: _,
+            pinned: _,
+            command,
+            plays,
+        } => {
             text(title);
             inventory.iter_mut().for_each(text);
             text(operator);
+            command.iter_mut().for_each(text);
+            for PlannedPlay { name, hosts: _, order } in plays {
+                text(name);
+                text(order);
+            }
         }
         EventKind::PlayStarted { play: _, name, hosts: _, batches: _, order } => {
             text(name);
