@@ -18,6 +18,7 @@ mod debug;
 mod fail;
 mod meta;
 mod pause;
+mod service;
 mod set_fact;
 mod wait_for;
 mod wait_for_connection;

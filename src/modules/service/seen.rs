@@ -1,0 +1,92 @@
+//! What a service's manager said, read from the probe's lines.
+
+use crate::base::{Map, Value};
+
+/// What is known of a service.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Seen {
+    /// Which managers were asked.
+    pub(super) looked: Vec<String>,
+    /// The one that knows the service; empty when none does.
+    pub(super) manager: String,
+    /// Whether it runs.
+    pub(super) running: Running,
+    /// Its main process.
+    pub(super) pid: Option<u32>,
+    /// systemd's word, or `enabled` or `disabled`; `unknown` where nothing is started at boot.
+    pub(super) enabled: String,
+    /// `systemctl show`.
+    pub(super) status: Map,
+}
+
+/// Whether a service runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Running {
+    /// Up.
+    Yes,
+    /// Down.
+    No,
+    /// On its way up, or between two tries of its supervisor.
+    Starting,
+    /// On its way down.
+    Stopping,
+    /// Dead with a pid file left: a supervisor may be about to start it again.
+    Dead,
+    /// Given up by its manager.
+    Failed,
+    /// The manager's answer says nothing.
+    #[default]
+    Unknown,
+}
+
+impl Running {
+    /// Whether something may run or start by itself, so that stopping is something to do.
+    pub(super) fn may_come_back(self) -> bool {
+        !matches!(self, Self::No | Self::Failed)
+    }
+}
+
+impl Seen {
+    /// Reads the probe's output; lines of no meaning are left out.
+    pub(super) fn parse(text: &str) -> Self {
+        let mut seen = Self::default();
+        for line in text.lines() {
+            let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+            match key {
+                "looked" => seen.looked = value.split_ascii_whitespace().map(str::to_owned).collect(),
+                "manager" if value != "none" => value.clone_into(&mut seen.manager),
+                "running" => {
+                    seen.running = match value {
+                        "yes" => Running::Yes,
+                        "no" => Running::No,
+                        "starting" => Running::Starting,
+                        "stopping" => Running::Stopping,
+                        "dead" => Running::Dead,
+                        "failed" => Running::Failed,
+                        _ => Running::Unknown,
+                    }
+                }
+                "pid" => seen.pid = value.trim().parse().ok().filter(|pid| *pid > 0),
+                "enabled" => value.trim().clone_into(&mut seen.enabled),
+                "show" => {
+                    if let Some((name, value)) = value.split_once('=') {
+                        seen.status.insert(name.to_owned(), Value::from(value));
+                    }
+                }
+                _ => {}
+            }
+        }
+        seen
+    }
+
+    /// Whether it is started at boot. systemd's words that hold only until the next boot, or that say nothing of this
+    /// unit, count as no, as in Ansible.
+    pub(super) fn is_enabled(&self) -> bool {
+        matches!(self.enabled.as_str(), "enabled" | "linked" | "static" | "generated" | "transient")
+    }
+
+    /// A property of `systemctl show`.
+    pub(super) fn property(&self, name: &str) -> &str {
+        self.status.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+}
