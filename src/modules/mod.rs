@@ -36,7 +36,16 @@ pub(crate) use spec::{ModuleSpec, Opt, OptKind, Rule};
 pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step};
 
 /// Every module, by name.
-pub(crate) const REGISTRY: &[&ModuleSpec] = &[&add_host::SPEC, &assert::SPEC, &debug::SPEC, &fail::SPEC, &mesos_flags::SPEC, &meta::SPEC, &pause::SPEC, &set_fact::SPEC];
+pub(crate) const REGISTRY: &[&ModuleSpec] = &[
+    &add_host::SPEC,
+    &assert::SPEC,
+    &debug::SPEC,
+    &fail::SPEC,
+    &mesos_flags::SPEC,
+    &meta::SPEC,
+    &pause::SPEC,
+    &set_fact::SPEC,
+];
 
 /// Finds a module by the name used in a playbook: `copy`, `ansible.builtin.copy`, `ansible.legacy.copy`.
 pub(crate) fn find(name: &str) -> Option<&'static ModuleSpec> {
