@@ -187,6 +187,9 @@ pub(crate) enum EventKind {
         batches: u32,
         /// `one at a time, leader last`, for people; may be empty.
         order: String,
+        /// How many tasks each host has, as far as that is known beforehand; 0 when it is not. For progress only.
+        #[serde(default)]
+        tasks: u32,
     },
     /// A play has no hosts.
     PlaySkipped {

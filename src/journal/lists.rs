@@ -74,7 +74,14 @@ mod tests {
     fn a_run_that_died_still_says_who_failed_and_who_was_not_tried() {
         let hosts: Vec<String> = ["a", "b", "c", "d", "e"].map(str::to_owned).into();
         let kinds = [
-            EventKind::PlayStarted { play: PlayId(0), name: String::new(), hosts, batches: 1, order: String::new() },
+            EventKind::PlayStarted {
+                play: PlayId(0),
+                name: String::new(),
+                hosts,
+                batches: 1,
+                order: String::new(),
+                tasks: 1,
+            },
             finished("a", Status::Ok),
             finished("b", Status::Failed),
             finished("c", Status::Unreachable),

@@ -42,7 +42,7 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
                 text(order);
             }
         }
-        EventKind::PlayStarted { play: _, name, hosts: _, batches: _, order } => {
+        EventKind::PlayStarted { play: _, name, hosts: _, batches: _, order, tasks: _ } => {
             text(name);
             text(order);
         }
