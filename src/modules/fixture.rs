@@ -49,14 +49,16 @@ impl Controller for Fixture {
     }
     fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure> {
         let inside = self.files.keys().filter_map(|file| Some((file, file.strip_prefix(path).ok()?)));
-        Ok(inside
+        let entries: Vec<LocalEntry> = inside
+            .filter(|(_, name)| !name.as_os_str().is_empty())
             .map(|(file, name)| LocalEntry {
                 name: name.display().to_string(),
                 path: file.clone(),
                 directory: false,
                 mode: 0o644,
             })
-            .collect())
+            .collect();
+        if entries.is_empty() { Err(Failure::new(format!("`{}` is no folder", path.display()))) } else { Ok(entries) }
     }
     fn render_file(&self, path: &Path, _options: &TemplateOptions) -> Result<String, Failure> {
         Ok(String::from_utf8_lossy(&self.read(path)?).into_owned())

@@ -8,19 +8,27 @@
 //! No module knows of check mode, does IO, reads a clock or prints. `run` asks, acts and reports for it.
 
 mod arguments;
+mod host_file;
 mod spec;
 mod step;
 
 // One line a module, in alphabetical order; the same order in REGISTRY.
 mod add_host;
 mod assert;
+mod command;
+mod copy;
+mod copy_remote;
+mod copy_tree;
 mod debug;
 mod fail;
 mod mesos_flags;
 mod meta;
 mod pause;
+mod raw;
 mod service;
 mod set_fact;
+mod shell;
+mod template;
 mod wait_for;
 mod wait_for_connection;
 
@@ -39,12 +47,17 @@ pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step};
 pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &add_host::SPEC,
     &assert::SPEC,
+    &command::SPEC,
+    &copy::SPEC,
     &debug::SPEC,
     &fail::SPEC,
     &mesos_flags::SPEC,
     &meta::SPEC,
     &pause::SPEC,
+    &raw::SPEC,
     &set_fact::SPEC,
+    &shell::SPEC,
+    &template::SPEC,
 ];
 
 /// Finds a module by the name used in a playbook: `copy`, `ansible.builtin.copy`, `ansible.legacy.copy`.
@@ -412,3 +425,5 @@ pub(crate) type Build = fn(&Arguments, &dyn Controller) -> Result<Bound, Failure
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+pub(crate) mod local_host;
