@@ -28,6 +28,7 @@ mod raw;
 mod service;
 mod set_fact;
 mod shell;
+mod systemd;
 mod template;
 mod wait_for;
 mod wait_for_connection;

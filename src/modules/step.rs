@@ -159,7 +159,8 @@ pub(crate) struct HttpResponse {
 pub(crate) struct Change {
     /// What is missing; empty when all is as wanted.
     pub(crate) steps: Vec<Step>,
-    /// The result's keys when the steps are done (without `changed`).
+    /// The result's keys when the steps are done. `changed` is not among them, but where a step does not count as a change
+    /// (an HTTP request, systemd's reload): then it is there and false.
     pub(crate) result: Map,
 }
 

@@ -104,9 +104,15 @@ stays() {
 	[ "$once" = no ] || [ "$running" = failed ] || return 0
 	end=$(($(now) + start_limit))
 	while look && [ "$running" != yes ]; do
-		[ "$running" != failed ] && [ "$(now)" -lt "$end" ] || fail "$name was started, but is not running"
+		# systemd says by itself when a process is dead; an init script's pid file may only come late.
+		case $running in
+		failed) break ;;
+		dead) [ "$manager" != systemd ] || break ;;
+		esac
+		[ "$(now)" -lt "$end" ] || break
 		nap
 	done
+	[ "$running" = yes ] || fail "$name was started, but is not running"
 	first=$pid
 	sleep "$settle"
 	look

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::base::{Map, Output, Script, Value};
 use scripts::Verb;
-use seen::{Running, Seen};
+use seen::Running;
+pub(super) use seen::Seen;
 
 const STATES: &[&str] = &["started", "stopped", "restarted", "reloaded"];
 const SIGNALS: &[&str] = &["TERM", "INT", "QUIT", "HUP", "USR1", "USR2", "KILL"];
@@ -190,7 +191,7 @@ impl State for Service {
 }
 
 /// The process that was started, as the scripts print it.
-fn last_pid(outputs: &[Applied]) -> Option<u32> {
+pub(super) fn last_pid(outputs: &[Applied]) -> Option<u32> {
     outputs.iter().rev().find_map(|applied| match applied {
         Applied::Output(output) => {
             output.out().lines().rev().find_map(|line| line.strip_prefix("pid ")?.trim().parse().ok())
@@ -201,7 +202,7 @@ fn last_pid(outputs: &[Applied]) -> Option<u32> {
 
 impl Service {
     /// Wanted × seen → steps.
-    fn plan(&self, seen: &Seen, complaints: &str) -> Result<Change, Failure> {
+    pub(super) fn plan(&self, seen: &Seen, complaints: &str) -> Result<Change, Failure> {
         if seen.manager.is_empty() {
             return Err(self.unknown(seen, complaints));
         }
@@ -241,6 +242,7 @@ impl Service {
 
     fn unknown(&self, seen: &Seen, complaints: &str) -> Failure {
         let looked = match seen.looked.as_slice() {
+            [] if self.manager != "auto" => format!("{} does not run the host", self.manager),
             [] => "the host has none of systemd, upstart, OpenRC and /etc/init.d".to_owned(),
             managers => format!("{} was asked and does not know it", managers.join(", ")),
         };
@@ -285,7 +287,7 @@ impl Service {
             Running::No => "stopped",
             Running::Starting => "starting",
             Running::Stopping => "stopping",
-            Running::Dead => "dead, its pid file is still there",
+            Running::Dead => "dead, may come back",
             Running::Failed => "failed",
             Running::Unknown => "unknown",
         };
@@ -306,7 +308,7 @@ impl Service {
 fn before_start(running: Running) -> &'static str {
     match running {
         Running::Failed => " (it failed before)",
-        Running::Dead => " (it is dead, with its pid file left)",
+        Running::Dead => " (it is dead)",
         Running::Starting => " (it is starting)",
         _ => "",
     }

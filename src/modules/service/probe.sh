@@ -8,8 +8,13 @@ if [ "$manager" = auto ]; then
 		"${manager}_has" && break
 	done
 else
-	looked=" $manager"
-	{ "${manager}_here" && "${manager}_has"; } || manager=none
+	looked=
+	if "${manager}_here"; then
+		looked=" $manager"
+		"${manager}_has" || manager=none
+	else
+		manager=none
+	fi
 fi
 echo "looked${looked}"
 echo "manager $manager"

@@ -4,24 +4,24 @@ use crate::base::{Map, Value};
 
 /// What is known of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Seen {
+pub(in crate::modules) struct Seen {
     /// Which managers were asked.
-    pub(super) looked: Vec<String>,
+    pub(in crate::modules) looked: Vec<String>,
     /// The one that knows the service; empty when none does.
-    pub(super) manager: String,
+    pub(in crate::modules) manager: String,
     /// Whether it runs.
-    pub(super) running: Running,
+    pub(in crate::modules) running: Running,
     /// Its main process.
-    pub(super) pid: Option<u32>,
+    pub(in crate::modules) pid: Option<u32>,
     /// systemd's word, or `enabled` or `disabled`; `unknown` where nothing is started at boot.
-    pub(super) enabled: String,
+    pub(in crate::modules) enabled: String,
     /// `systemctl show`.
-    pub(super) status: Map,
+    pub(in crate::modules) status: Map,
 }
 
 /// Whether a service runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Running {
+pub(in crate::modules) enum Running {
     /// Up.
     Yes,
     /// Down.
@@ -30,7 +30,7 @@ pub(super) enum Running {
     Starting,
     /// On its way down.
     Stopping,
-    /// Dead with a pid file left: a supervisor may be about to start it again.
+    /// Dead, with a pid file left or between two tries: a supervisor may be about to start it again.
     Dead,
     /// Given up by its manager.
     Failed,
@@ -41,14 +41,14 @@ pub(super) enum Running {
 
 impl Running {
     /// Whether something may run or start by itself, so that stopping is something to do.
-    pub(super) fn may_come_back(self) -> bool {
+    pub(in crate::modules) fn may_come_back(self) -> bool {
         !matches!(self, Self::No | Self::Failed)
     }
 }
 
 impl Seen {
     /// Reads the probe's output; lines of no meaning are left out.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(in crate::modules) fn parse(text: &str) -> Self {
         let mut seen = Self::default();
         for line in text.lines() {
             let (key, value) = line.split_once(' ').unwrap_or((line, ""));
@@ -81,12 +81,12 @@ impl Seen {
 
     /// Whether it is started at boot. systemd's words that hold only until the next boot, or that say nothing of this
     /// unit, count as no, as in Ansible.
-    pub(super) fn is_enabled(&self) -> bool {
+    pub(in crate::modules) fn is_enabled(&self) -> bool {
         matches!(self.enabled.as_str(), "enabled" | "linked" | "static" | "generated" | "transient")
     }
 
     /// A property of `systemctl show`.
-    pub(super) fn property(&self, name: &str) -> &str {
+    pub(in crate::modules) fn property(&self, name: &str) -> &str {
         self.status.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 }

@@ -1,4 +1,5 @@
 # systemd, by plain systemctl. As root it needs no message bus.
+[ -z "$scope" ] || export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"
 systemd_here() { [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; }
 
 systemd_has() {
@@ -7,7 +8,7 @@ systemd_has() {
 }
 
 systemd_look() {
-	state=$(systemctl $scope show -p ActiveState -p MainPID -p Type "$name" 2>/dev/null)
+	state=$(systemctl $scope show -p ActiveState -p SubState -p MainPID -p Type "$name" 2>/dev/null)
 	# A oneshot service has done its work when its start returns.
 	case $state in *Type=oneshot*) once=yes ;; esac
 	pid=$(echo "$state" | sed -n 's/^MainPID=//p')
@@ -19,6 +20,8 @@ systemd_look() {
 	failed) running=failed ;;
 	inactive) running=no ;;
 	esac
+	# Between two tries: dead now, and it comes back.
+	case $state in *SubState=auto-restart*) running=dead ;; esac
 }
 
 systemd_more() {

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "a test reads its own files")]
+
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
