@@ -56,9 +56,13 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &meta::SPEC,
     &pause::SPEC,
     &raw::SPEC,
+    &service::SPEC,
     &set_fact::SPEC,
     &shell::SPEC,
+    &systemd::SPEC,
     &template::SPEC,
+    &wait_for::SPEC,
+    &wait_for_connection::SPEC,
 ];
 
 /// Finds a module by the name used in a playbook: `copy`, `ansible.builtin.copy`, `ansible.legacy.copy`.
@@ -428,3 +432,24 @@ pub(crate) type Build = fn(&Arguments, &dyn Controller) -> Result<Bound, Failure
 pub(crate) mod fixture;
 #[cfg(test)]
 pub(crate) mod local_host;
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::REGISTRY;
+
+    #[test]
+    fn every_module_is_in_the_registry() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/modules");
+        for entry in std::fs::read_dir(folder).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            let source = if path.is_dir() { path.join("mod.rs") } else { path };
+            let text = String::from_utf8(std::fs::read(source).expect("a source")).expect("UTF-8");
+            if text.contains("\npub(super) const SPEC: ModuleSpec") {
+                assert!(REGISTRY.iter().any(|spec| spec.name == name), "`{name}` is not in REGISTRY");
+            }
+        }
+    }
+}
