@@ -5,13 +5,49 @@
 //! broke may have run to its end, in part or not at all, and is [`Lost::InFlight`], never "failed".
 //! It knows no tasks, no events and no display.
 
+mod algorithms;
+mod capture;
+mod dial;
+mod elevate;
+#[cfg(test)]
+pub(crate) mod fake;
+mod frame;
+mod known_hosts;
+mod link;
+mod local;
+mod login;
+mod once;
+mod options;
+mod pattern;
+mod pipe;
+mod remote;
+mod sessions;
+mod settings;
+mod shells;
+mod socket;
+mod ssh;
+mod ssh_config;
+mod wrapping;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Debug;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::base::{Content, Script, Secret};
+
+pub(crate) use local::Local;
+pub(crate) use options::{Options, Warnings};
+pub(crate) use ssh::Ssh;
+
+use options::{nonce, random};
 
 /// How to become another user on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +64,11 @@ pub(crate) struct Become {
     pub(crate) password: Option<Secret>,
 }
 
+/// Told how many bytes of a command's standard input were sent, and of how many.
+pub(crate) type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
 /// One command for a host.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Command {
     /// What to run, by `sh`.
     pub(crate) script: Script,
@@ -43,12 +82,42 @@ pub(crate) struct Command {
     pub(crate) timeout: Option<Duration>,
     /// How many bytes of each output stream are kept; the middle of longer output is left out and counted.
     pub(crate) keep: usize,
+    /// Called while its standard input is sent.
+    pub(crate) progress: Option<Progress>,
+}
+
+impl Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values of the environment may be secrets.
+        let names: Vec<&str> = self.environment.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Command")
+            .field("script", &self.script)
+            .field("become", &self.r#become)
+            .field("environment", &names)
+            .field("timeout", &self.timeout)
+            .field("keep", &self.keep)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Command {
     /// A command of the login user with the usual limits.
     pub(crate) fn new(script: Script) -> Self {
-        Self { script, r#become: None, environment: Vec::new(), stdin: None, timeout: None, keep: DEFAULT_KEEP }
+        Self {
+            script,
+            r#become: None,
+            environment: Vec::new(),
+            stdin: None,
+            timeout: None,
+            keep: DEFAULT_KEEP,
+            progress: None,
+        }
+    }
+
+    fn report(&self, sent: u64, total: u64) {
+        if let Some(progress) = &self.progress {
+            progress(sent, total);
+        }
     }
 }
 
@@ -198,4 +267,60 @@ pub(crate) struct Target {
     pub(crate) retries: u32,
     /// `ansible_shell_executable`.
     pub(crate) shell: String,
+}
+
+impl Target {
+    /// A host by its name, with everything else as it is by default.
+    pub(crate) fn named(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            connection: "ssh".to_owned(),
+            address: None,
+            port: None,
+            user: None,
+            password: None,
+            private_key: None,
+            passphrase: None,
+            arguments: Vec::new(),
+            check_host_key: true,
+            timeout: Duration::from_secs(10),
+            retries: 0,
+            shell: "/bin/sh".to_owned(),
+        }
+    }
+}
+
+/// Connects by what the target says: `ssh` (and `smart`, `paramiko`, which Ansible has for the same) or `local`.
+#[derive(Debug)]
+pub(crate) struct Any {
+    ssh: Ssh,
+    local: Local,
+}
+
+impl Any {
+    /// Both, with the same options.
+    pub(crate) fn new(options: Options) -> Self {
+        Self { local: Local::new(options.clone()), ssh: Ssh::new(options) }
+    }
+
+    /// Warnings since the last call: ssh options without effect, accepted host keys, unchecked ones.
+    pub(crate) fn take_warnings(&self) -> Vec<String> {
+        self.ssh.take_warnings()
+    }
+}
+
+#[async_trait]
+impl Transport for Any {
+    async fn connect(&self, target: &Target) -> Result<Box<dyn Connection>, Unreachable> {
+        match target.connection.as_str() {
+            "ssh" | "smart" | "paramiko" | "paramiko_ssh" => self.ssh.connect(target).await,
+            "local" => self.local.connect(target).await,
+            other => Err(Unreachable::Local {
+                message: format!(
+                    "ansible_connection: {other} is not supported (for {}); ssh and local are",
+                    target.name
+                ),
+            }),
+        }
+    }
 }

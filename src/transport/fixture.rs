@@ -1,0 +1,166 @@
+//! Real sshd servers for tests: on a free loopback port, with throw-away keys, in a folder that is removed afterwards.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command as Process, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{Options, Target};
+
+/// A running sshd.
+pub(crate) struct Server {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) port: u16,
+    child: Child,
+}
+
+/// Runs a program to its end; the test fails when it fails.
+pub(crate) fn must(program: &str, arguments: &[&str]) {
+    let output = Process::new(program).args(arguments).stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{program} is needed for this test: {error}"));
+    assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A folder that sshd trusts: root's, and not writable for others on the whole way up.
+pub(crate) fn trusted_folder() -> tempfile::TempDir {
+    let home = std::env::var("HOME").expect("HOME");
+    let folder = tempfile::Builder::new().prefix(".stagger-test-").tempdir_in(home).expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
+    folder
+}
+
+/// A free port of the loopback interface.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port()
+}
+
+impl Server {
+    /// Starts sshd with these further options (`Key=value`).
+    pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_in(trusted_folder(), free_port(), options)
+    }
+
+    /// Starts sshd in a folder that may hold keys from before.
+    pub(crate) fn start_in(folder: tempfile::TempDir, port: u16, options: &[&str]) -> Self {
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        for name in ["host", "user"] {
+            if !Path::new(&path(name)).exists() {
+                must("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &path(name)]);
+            }
+        }
+        if !Path::new(&path("authorized")).exists() {
+            fs::copy(path("user.pub"), path("authorized")).expect("authorized keys");
+        }
+        // sshd wants its folder for unprivileged children, which a machine that never ran it lacks.
+        let _ = fs::create_dir_all("/run/sshd");
+        let log = fs::File::create(path("log")).expect("a log");
+        let mut command = Process::new("/usr/sbin/sshd");
+        command.args(["-D", "-e", "-f", "/dev/null", "-h", &path("host"), "-p", &port.to_string()]);
+        for option in options.iter().copied().chain([
+            "ListenAddress=127.0.0.1",
+            "UsePAM=no",
+            "PermitRootLogin=yes",
+            "UseDNS=no",
+            "PidFile=none",
+            "PasswordAuthentication=no",
+            "KbdInteractiveAuthentication=no",
+            "LogLevel=VERBOSE",
+            "MaxStartups=100",
+        ]) {
+            command.args(["-o", option]);
+        }
+        command.args(["-o", &format!("AuthorizedKeysFile={}", path("authorized"))]);
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let child = child.unwrap_or_else(|error| panic!("these tests need openssh-server: {error}"));
+        let mut server = Self { folder, port, child };
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let log = server.log();
+            if log.contains("Server listening") {
+                break;
+            }
+            let ended = server.child.try_wait().expect("its state");
+            assert!(ended.is_none() && Instant::now() < deadline, "sshd did not start: {log}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        server.know_host("host");
+        server
+    }
+
+    /// Writes the known_hosts file with one of the folder's public keys.
+    pub(crate) fn know_host(&self, key: &str) {
+        let text = fs::read_to_string(self.path(&format!("{key}.pub"))).expect("a public key");
+        fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{} {text}", self.port)).expect("known_hosts");
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Nothing of this machine's user: neither configuration nor agent.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            config_files: vec![self.path("config")],
+            known_hosts: vec![self.path("known_hosts")],
+            global_known_hosts: Vec::new(),
+            agent: None,
+            ..Options::default()
+        }
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            address: Some("127.0.0.1".to_owned()),
+            port: Some(self.port),
+            user: Some("root".to_owned()),
+            private_key: Some(self.path("user").display().to_string()),
+            ..Target::named("host")
+        }
+    }
+
+    /// The processes that serve connections.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        children_of(self.child.id())
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+/// The children of a process, and theirs.
+pub(crate) fn children_of(parent: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").expect("/proc").flatten() {
+        let Ok(process) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) else { continue };
+        let above =
+            stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)).and_then(|p| p.parse::<u32>().ok());
+        if above == Some(parent) {
+            found.push(process);
+            found.extend(children_of(process));
+        }
+    }
+    found
+}
+
+/// Sends a signal to a process of ours.
+pub(crate) fn signal(process: u32, name: &str) {
+    must("kill", &[&format!("-{name}"), &process.to_string()]);
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for process in self.children() {
+            let _ = Process::new("kill").args(["-KILL", &process.to_string()]).stderr(Stdio::null()).status();
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

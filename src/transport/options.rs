@@ -1,0 +1,93 @@
+//! What holds for the whole transport, its warnings, and chance.
+
+use std::collections::HashSet;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::settings::{HostKeys, home};
+
+/// Options of the SSH transport.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// ssh_config files, the first to be asked first.
+    pub(crate) config_files: Vec<PathBuf>,
+    /// The user's known_hosts files; new keys are added to the first.
+    pub(crate) known_hosts: Vec<PathBuf>,
+    /// The system's known_hosts files.
+    pub(crate) global_known_hosts: Vec<PathBuf>,
+    /// The agent's socket (`SSH_AUTH_SOCK`).
+    pub(crate) agent: Option<PathBuf>,
+    /// How many handshakes may go on at a time, to the world and through each jump host.
+    pub(crate) pace: usize,
+    /// Pause between keep-alives; after three without an answer the connection is given up.
+    pub(crate) alive_interval: Duration,
+    /// Whether new host keys are accepted and written down where nothing else says so.
+    pub(crate) accept_new: bool,
+    /// Forces one channel a command, which hosts without persistent shells get anyway.
+    pub(crate) one_channel_a_command: bool,
+}
+
+impl Default for Options {
+    /// What OpenSSH's client has.
+    fn default() -> Self {
+        let own = |name: &str| home().join(".ssh").join(name);
+        let system = |name: &str| PathBuf::from("/etc/ssh").join(name);
+        Self {
+            config_files: vec![own("config"), system("ssh_config")],
+            known_hosts: vec![own("known_hosts"), own("known_hosts2")],
+            global_known_hosts: vec![system("ssh_known_hosts"), system("ssh_known_hosts2")],
+            agent: std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from),
+            pace: 64,
+            alive_interval: Duration::from_secs(15),
+            accept_new: false,
+            one_channel_a_command: false,
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn new_host_keys(&self) -> HostKeys {
+        if self.accept_new { HostKeys::AcceptNew } else { HostKeys::Strict }
+    }
+}
+
+/// Things that the operator should know and that stop nothing. Each text is kept once.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Warnings(Arc<Mutex<(HashSet<String>, Vec<String>)>>);
+
+impl Warnings {
+    pub(super) fn add(&self, text: String) {
+        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if warnings.0.insert(text.clone()) {
+            warnings.1.push(text);
+        }
+    }
+
+    pub(super) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
+    }
+}
+
+/// Bytes that nobody can guess.
+pub(super) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    let read = std::fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    if read.is_err() {
+        // Without /dev the hasher's keys, which the kernel gave to the standard library, must do.
+        use std::hash::{BuildHasher as _, Hasher as _};
+        for chunk in bytes.chunks_mut(8) {
+            let word = std::collections::hash_map::RandomState::new().build_hasher().finish();
+            for (place, byte) in chunk.iter_mut().zip(word.to_le_bytes()) {
+                *place = byte;
+            }
+        }
+    }
+    bytes
+}
+
+/// 128 random bits as 32 hex digits: no output contains them by accident or by guessing.
+pub(super) fn nonce() -> String {
+    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,419 @@
+//! An SSH connection to one host as the rest of the program sees it.
+//!
+//! Commands go to persistent shells, one at a time each, several shells where several commands run at once; what a
+//! shell can't take (large or binary content, fetches) and what a host doesn't allow goes over a channel per command.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::{Output, Script};
+
+use super::dial::{Refusal, forward};
+use super::elevate::{self, Elevation};
+use super::frame::{Frame, Sink};
+use super::link::Link;
+use super::pipe::{OpenError, Pipe, file_writer, keeping};
+use super::sessions::{Sessions, Slot, Taken};
+use super::{Become, Command, Connection, Lost, Options, Stream, Target, Unreachable, once, shells, wrapping};
+
+/// A connection to one host by SSH.
+pub(super) struct Remote {
+    inner: Arc<Inner>,
+}
+
+/// Where commands run.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// On a host.
+    Host(Arc<Link>),
+    /// On this machine.
+    Here,
+}
+
+impl Place {
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Host(link) if link.is_gone())
+    }
+
+    /// Why it is gone.
+    pub(super) fn closed(&self) -> Unreachable {
+        match self {
+            Self::Host(link) => link.closed(),
+            Self::Here => {
+                Unreachable::Closed { address: self.address().to_owned(), reason: "it was closed".to_owned() }
+            }
+        }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        match self {
+            Self::Host(link) => &link.address,
+            Self::Here => "this machine",
+        }
+    }
+
+    async fn open(&self, frames: (Frame, Frame), copy: Option<mpsc::Sender<Bytes>>) -> Result<Pipe, OpenError> {
+        match self {
+            Self::Host(link) => Pipe::open(link, frames.0, frames.1, copy).await,
+            Self::Here => Ok(Pipe::here(frames.0, frames.1, copy)),
+        }
+    }
+}
+
+/// What commands in flight share.
+pub(super) struct Inner {
+    pub(super) place: Place,
+    pub(super) shell: String,
+    /// For starting a shell and for becoming somebody.
+    pub(super) patience: Duration,
+    pub(super) sessions: Arc<Sessions>,
+    /// One channel a command: chosen, or found to be necessary.
+    pub(super) plain: AtomicBool,
+    pub(super) closing: CancellationToken,
+    running: Mutex<HashMap<u64, (Option<Become>, u32)>>,
+    next: AtomicU64,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("place", &self.inner.place).finish_non_exhaustive()
+    }
+}
+
+/// Why a shell did not begin.
+pub(super) enum NotBegun {
+    /// The server allows fewer channels.
+    TooMany,
+    /// It ran something else, or nothing.
+    Refused(String),
+    /// An error for whoever asked.
+    Lost(Lost),
+}
+
+impl Remote {
+    pub(super) fn new(place: Place, target: &Target, options: &Options) -> Self {
+        let inner = Inner {
+            place,
+            shell: target.shell.clone(),
+            patience: target.timeout.max(Duration::from_secs(2)),
+            sessions: Sessions::new(),
+            plain: AtomicBool::new(options.one_channel_a_command),
+            closing: CancellationToken::new(),
+            running: Mutex::default(),
+            next: AtomicU64::new(1),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    async fn attempt(&self, command: &Command) -> Result<Output, Lost> {
+        let script = wrapping::full_script(command).map_err(Lost::Local)?;
+        if self.inner.place.is_gone() {
+            return Err(Lost::NotStarted(self.inner.place.closed()));
+        }
+        let input = match &command.stdin {
+            None => Some(None),
+            Some(content) => wrapping::small_text(content).map(Some),
+        };
+        if let Some(input) = input
+            && !self.inner.plain.load(Ordering::Relaxed)
+            && let Some(result) = shells::run(&self.inner, command, &script, input).await
+        {
+            return result;
+        }
+        let out = Sink::Keep(super::capture::Capture::new(command.keep));
+        once::run(&self.inner, command, &script, out, None).await
+    }
+}
+
+impl Inner {
+    /// Waits for the right to open a channel, closing idle shells of others for it.
+    pub(super) async fn slot(&self) -> Slot {
+        match self.sessions.take(None).await {
+            Taken::Slot(slot) => slot,
+            Taken::Evict(shell) | Taken::Shell(shell) => {
+                let super::sessions::Shell { pipe, slot, .. } = *shell;
+                pipe.close().await;
+                slot
+            }
+        }
+    }
+
+    /// Starts a command line, as another user when asked, and waits until the shell says that it runs.
+    ///
+    /// `early` is sent at once when no password will be asked for.
+    pub(super) async fn begin(
+        &self,
+        r#become: Option<&Become>,
+        line: &str,
+        nonce: &str,
+        frames: (Frame, Frame),
+        copy: Option<mpsc::Sender<Bytes>>,
+        early: Option<&Bytes>,
+    ) -> Result<Pipe, NotBegun> {
+        let elevation = match r#become {
+            Some(r#become) => {
+                elevate::elevate(r#become, line, nonce).map_err(|why| NotBegun::Lost(Lost::Become(why)))?
+            }
+            None => Elevation { line: line.to_owned(), prompt: None, terminal: false },
+        };
+        let pipe = match timeout(self.patience, self.place.open(frames, copy)).await {
+            Err(_) => return Err(NotBegun::Lost(self.late("opening a channel"))),
+            Ok(Ok(pipe)) => pipe,
+            Ok(Err(OpenError::TooMany)) => return Err(NotBegun::TooMany),
+            Ok(Err(OpenError::Prohibited(why))) => return Err(NotBegun::Refused(why)),
+            Ok(Err(OpenError::Gone(why))) => return Err(NotBegun::Lost(Lost::NotStarted(why))),
+        };
+        if elevation.terminal {
+            pipe.terminal().await;
+        }
+        if pipe.exec(&elevation.line).await.is_err() {
+            return Err(NotBegun::Lost(Lost::NotStarted(self.place.closed())));
+        }
+        if let Some(early) = early
+            && elevation.prompt.is_none()
+        {
+            pipe.send(early.clone()).await;
+        }
+        match timeout(self.patience, self.greet(&pipe, r#become, &elevation)).await {
+            Err(_) => {
+                let phase = r#become.map_or("starting a shell", |b| b.method.as_str());
+                Err(NotBegun::Lost(self.late(phase)))
+            }
+            Ok(Err(why)) => Err(why),
+            Ok(Ok(())) => {
+                if let Some(early) = early
+                    && elevation.prompt.is_some()
+                {
+                    pipe.send(early.clone()).await;
+                }
+                Ok(pipe)
+            }
+        }
+    }
+
+    /// Answers a prompt, and waits for the greeting or the end.
+    async fn greet(&self, pipe: &Pipe, r#become: Option<&Become>, elevation: &Elevation) -> Result<(), NotBegun> {
+        enum Seen {
+            Hello,
+            Asked,
+            Ended,
+        }
+        let mut answered = 0;
+        loop {
+            let seen = pipe
+                .until(|state| {
+                    let noise = format!("{}{}", state.out.noise(), state.err.noise());
+                    if state.out.hello {
+                        Some(Seen::Hello)
+                    } else if elevation.prompt.as_ref().is_some_and(|p| p.count(&noise) > answered) {
+                        Some(Seen::Asked)
+                    } else if state.ended || state.accepted == Some(false) || state.exit.is_some() && state.eof {
+                        Some(Seen::Ended)
+                    } else {
+                        None
+                    }
+                })
+                .await;
+            match (seen, r#become) {
+                (Seen::Hello, _) => return Ok(()),
+                (Seen::Asked, Some(r#become)) if answered == 0 => {
+                    answered = 1;
+                    if let Some(password) = &r#become.password {
+                        pipe.send(Bytes::from(format!("{}\n", password.reveal()))).await;
+                    }
+                }
+                (_, r#become) => {
+                    let (noise, status) =
+                        pipe.look(|state| (format!("{}\n{}", state.out.noise(), state.err.noise()), state.exit));
+                    if self.place.is_gone() {
+                        return Err(NotBegun::Lost(Lost::NotStarted(self.place.closed())));
+                    }
+                    // A second question means that the first answer was wrong; a third would only count towards a lock-out.
+                    let asked = elevation.prompt.as_ref().map_or(0, |p| p.count(&noise));
+                    return Err(match r#become {
+                        Some(r#become) => {
+                            NotBegun::Lost(Lost::Become(elevate::explain(r#become, &noise, asked, status)))
+                        }
+                        None => NotBegun::Refused(noise),
+                    });
+                }
+            }
+        }
+    }
+
+    pub(super) fn late(&self, phase: &str) -> Lost {
+        Lost::NotStarted(Unreachable::TimedOut {
+            address: self.place.address().to_owned(),
+            seconds: self.patience.as_secs(),
+            phase: phase.to_owned(),
+        })
+    }
+
+    /// What a connection that ended under a command means.
+    pub(super) fn in_flight(&self) -> Lost {
+        if self.closing.is_cancelled() {
+            let address = self.place.address().to_owned();
+            return Lost::InFlight(Unreachable::Closed { address, reason: "it was closed from here".to_owned() });
+        }
+        if self.place.is_gone() {
+            return Lost::InFlight(self.place.closed());
+        }
+        let reason = "it ended the command's channel without an exit status".to_owned();
+        Lost::InFlight(Unreachable::Closed { address: self.place.address().to_owned(), reason })
+    }
+
+    /// Ends a process group, over a channel of its own.
+    pub(super) async fn kill(&self, r#become: Option<&Become>, group: u32) {
+        let script = Script::new().user_text(&wrapping::kill_group(group));
+        let mut command = Command::new(script);
+        command.r#become = r#become.cloned();
+        let text = command.script.as_str().to_owned();
+        for _ in 0..2 {
+            let attempt = once::attempt(self, &command, &text, keeping_sink(), None);
+            match timeout(self.patience, attempt).await {
+                // No channel is free: an idle shell gives way.
+                Ok(Err(NotBegun::TooMany)) => {
+                    for shell in self.sessions.empty() {
+                        shell.pipe.close().await;
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn register(&self, r#become: Option<&Become>, group: u32) -> u64 {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(id, (r#become.cloned(), group));
+        id
+    }
+
+    fn forget(&self, id: u64) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+}
+
+fn keeping_sink() -> Sink {
+    Sink::Keep(super::capture::Capture::new(1024))
+}
+
+/// Kills the command when the future that waits for it is dropped.
+pub(super) struct Running {
+    inner: Arc<Inner>,
+    r#become: Option<Become>,
+    /// The process group and the number under which it is registered, once known.
+    known: Option<(u32, u64)>,
+}
+
+impl Running {
+    pub(super) fn new(inner: &Arc<Inner>, r#become: Option<&Become>) -> Self {
+        Self { inner: inner.clone(), r#become: r#become.cloned(), known: None }
+    }
+
+    /// The command has begun; `facts` is what stood on its `<` line.
+    pub(super) fn begun(&mut self, facts: &str) {
+        if let Some(group) = facts.trim().parse().ok().filter(|group| *group > 1)
+            && self.known.is_none()
+        {
+            self.known = Some((group, self.inner.register(self.r#become.as_ref(), group)));
+        }
+    }
+
+    /// It has ended by itself.
+    pub(super) fn done(&mut self) {
+        if let Some((_, id)) = self.known.take() {
+            self.inner.forget(id);
+        }
+    }
+
+    /// Kills it.
+    pub(super) async fn kill(&mut self) {
+        if let Some((group, id)) = self.known.take() {
+            self.inner.kill(self.r#become.as_ref(), group).await;
+            self.inner.forget(id);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some((group, id)) = self.known.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (inner, r#become) = (self.inner.clone(), self.r#become.take());
+            runtime.spawn(async move {
+                inner.kill(r#become.as_ref(), group).await;
+                inner.forget(id);
+            });
+        }
+    }
+}
+
+#[async_trait]
+impl Connection for Remote {
+    async fn run(&self, command: &Command) -> Result<Output, Lost> {
+        self.attempt(command).await
+    }
+
+    async fn fetch(&self, command: &Command, to: &Path) -> Result<Output, Lost> {
+        let script = wrapping::full_script(command).map_err(Lost::Local)?;
+        if self.inner.place.is_gone() {
+            return Err(Lost::NotStarted(self.inner.place.closed()));
+        }
+        let (sender, writer) = file_writer(to.to_owned()).map_err(Lost::Local)?;
+        let out = Sink::Queue(std::collections::VecDeque::new());
+        let result = once::run(&self.inner, command, &script, out, Some(sender)).await;
+        let written = writer.await.map_err(|error| error.to_string()).and_then(|done| done.map_err(|e| e.to_string()));
+        let output = result?;
+        written.map_err(|error| Lost::Local(format!("cannot write {}: {error}", to.display())))?;
+        Ok(output)
+    }
+
+    async fn stream(&self, host: &str, port: u16, within: Duration) -> Result<Box<dyn Stream>, String> {
+        let from = self.inner.place.address();
+        let link = match &self.inner.place {
+            Place::Host(link) => link,
+            Place::Here => {
+                let socket = super::dial::tcp(host, port, super::settings::Family::Any, within).await;
+                return socket.map(|socket| Box::new(socket) as Box<dyn Stream>).map_err(|why| why.to_string());
+            }
+        };
+        match timeout(within, forward(link, host, port)).await {
+            Err(_) => Err(format!("no answer from {host}:{port} within {} s (from {from})", within.as_secs())),
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(Refusal::Ended)) => Err(self.inner.place.closed().to_string()),
+            Ok(Err(Refusal::Said(_, words))) => Err(format!("cannot connect to {host}:{port} from {from}: {words}")),
+        }
+    }
+
+    async fn close(&self) {
+        self.inner.closing.cancel();
+        let running: Vec<_> = {
+            let mut map = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
+            map.drain().map(|(_, entry)| entry).collect()
+        };
+        if !self.inner.place.is_gone() {
+            let kills = running.iter().map(|(r#become, group)| self.inner.kill(r#become.as_ref(), *group));
+            let _ = timeout(Duration::from_secs(4), futures::future::join_all(kills)).await;
+        }
+        drop(self.inner.sessions.empty());
+        if let Place::Host(link) = &self.inner.place {
+            link.close().await;
+        }
+    }
+}
+
+/// Frames for both streams of a command.
+pub(super) fn frames(nonce: &str, closed: bool, out: Sink, keep: usize) -> (Frame, Frame) {
+    (Frame::new(nonce, closed, out), keeping(nonce, closed, keep))
+}
