@@ -111,6 +111,12 @@ pub(crate) trait State: Debug + Send + Sync {
     /// non-zero exit status is the module's to judge.
     fn probe(&self) -> Script;
 
+    /// How many bytes of the probe's output are kept. A module that reads a file wants more than the usual; what is
+    /// longer is cut in the middle, and the module says so.
+    fn keep(&self) -> usize {
+        1 << 20
+    }
+
     /// Wanted × seen → the steps that are missing, and the result as it will be when they are done.
     ///
     /// # Errors
