@@ -265,7 +265,7 @@ impl State for Exec {
         if self.named {
             result.insert("cmd".to_owned(), self.cmd());
         }
-        Ok(Change { steps: vec![step.opaque()], result })
+        Ok(Change { steps: vec![step.opaque().once()], result })
     }
 
     fn finish(&self, _change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
@@ -300,4 +300,73 @@ fn not_started(output: &Output) -> Option<(Option<i32>, String)> {
     let said = output.err();
     let (code, why) = said.strip_prefix("stagger: ")?.split_once(' ')?;
     Some((code.parse().ok(), why.trim_end().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::modules::local_host::{Host, KINDS};
+    use serde_json::json;
+
+    #[test]
+    fn words_reach_the_program_as_they_are() {
+        for kind in KINDS {
+            let host = Host::new(kind);
+            let run = |arguments: Value| host.task("command", arguments).unwrap()["stdout"].clone();
+            assert_eq!(run(json!({"cmd": "echo 'a  b' \"c\"d # e; f | g"})), "a  b cd # e; f | g");
+            assert_eq!(
+                run(json!({"argv": ["printf", "%s,", "*", "$HOME", "a b", "", "-n"]})),
+                format!("*,{},a b,,-n,", host.folder().display())
+            );
+            assert_eq!(
+                run(json!({"cmd": "echo ${HOME}x $NOT_SET ~/y $1", "chdir": host.path("")})),
+                format!("{0}x $NOT_SET {0}/y $1", host.folder().display())
+            );
+            assert_eq!(run(json!({"cmd": "echo $HOME", "expand_argument_vars": false})), "$HOME");
+            assert_eq!(run(json!({"cmd": "cat", "stdin": "line"})), "line");
+            assert_eq!(run(json!({"cmd": "cat"})), "");
+            assert_eq!(run(json!({"cmd": "printf 'a\\n\\n'", "strip_empty_ends": false})), "a\n\n");
+            assert_eq!(run(json!({"cmd": "pwd", "chdir": "/usr"})), "/usr");
+        }
+    }
+
+    #[test]
+    fn failures_carry_what_ansible_registers() {
+        for kind in KINDS {
+            let host = Host::new(kind);
+            let failed = host.task("command", json!({"cmd": "sh -c 'echo a; echo b >&2; exit 3'"})).unwrap_err();
+            assert_eq!(failed.message, "non-zero return code");
+            assert_eq!((&failed.result["rc"], &failed.result["stderr_lines"]), (&json!(3), &json!(["b"])));
+            let missing = host.task("command", json!({"cmd": "no-such-program x"})).unwrap_err();
+            assert_eq!((missing.result["rc"].clone(), missing.message.contains("No such file")), (json!(2), true));
+            assert_eq!(host.task("command", json!({"cmd": "/etc/passwd"})).unwrap_err().result["rc"], 13);
+            assert!(
+                host.task("command", json!({"cmd": "true", "chdir": "/none"}))
+                    .unwrap_err()
+                    .message
+                    .contains("change directory")
+            );
+            let status = host.task("command", json!({"cmd": "sh -c 'exit 127'"})).unwrap_err();
+            assert_eq!(status.result["rc"], 127);
+            assert!(host.task("command", json!({"cmd": "echo 'open"})).unwrap_err().message.contains("quote"));
+        }
+    }
+
+    #[test]
+    fn creates_and_removes_are_globs() {
+        for kind in KINDS {
+            let host = Host::new(kind);
+            let touch = json!({"cmd": "touch 'made it.1'", "creates": "made*.[0-9]", "chdir": host.path("")});
+            let first = host.changes_once("command", touch.clone());
+            assert_eq!(first["rc"], 0);
+            let skipped = host.task("command", touch).unwrap();
+            assert_eq!(skipped["stdout"], "skipped, since made*.[0-9] exists");
+            assert_eq!(skipped["msg"], "Did not run command since 'made*.[0-9]' exists");
+            let removes = json!({"cmd": "echo x", "removes": host.path("none*")});
+            assert_eq!(host.task("command", removes).unwrap()["changed"], false);
+            let shell = host.task("shell", json!({"cmd": "echo \"$0\"; cat; exit 0", "stdin": "x y"})).unwrap();
+            assert_eq!(shell["stdout_lines"], json!(["/bin/sh", "x y"]));
+            assert_eq!(host.task("raw", json!({"cmd": "echo hi"})).unwrap()["stdout"], "hi\n");
+        }
+    }
 }

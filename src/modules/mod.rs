@@ -21,13 +21,19 @@ mod copy_remote;
 mod copy_tree;
 mod debug;
 mod fail;
+mod fetch;
+mod file;
+mod file_link;
 mod mesos_flags;
 mod meta;
 mod pause;
+mod ping;
 mod raw;
 mod service;
 mod set_fact;
 mod shell;
+mod slurp;
+mod stat;
 mod systemd;
 mod template;
 mod wait_for;
@@ -52,13 +58,18 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &copy::SPEC,
     &debug::SPEC,
     &fail::SPEC,
+    &fetch::SPEC,
+    &file::SPEC,
     &mesos_flags::SPEC,
     &meta::SPEC,
     &pause::SPEC,
+    &ping::SPEC,
     &raw::SPEC,
     &service::SPEC,
     &set_fact::SPEC,
     &shell::SPEC,
+    &slurp::SPEC,
+    &stat::SPEC,
     &systemd::SPEC,
     &template::SPEC,
     &wait_for::SPEC,
