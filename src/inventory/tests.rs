@@ -335,7 +335,7 @@ fn hosts_and_groups_can_be_added_in_the_run() {
         matches!(inventory.variables("h2", None)["t"].kind, crate::base::NodeKind::String { raw: true, .. }),
         "what a host answered is never rendered"
     );
-    assert_eq!(inventory.add_host(&sources, "h3", &[], &Map::new()).0, true);
+    assert!(inventory.add_host(&sources, "h3", &[], &Map::new()).0);
     assert_eq!(inventory.group_hosts("ungrouped"), Some(vec!["h3"]));
     let parents = ["up".to_owned()];
     assert_eq!(inventory.add_to_group(&sources, "h1", "os_debian", &parents).unwrap(), (true, vec![]));
@@ -488,8 +488,10 @@ fn a_limit_cuts_and_never_widens() {
 fn ten_thousand_hosts_are_no_trouble() {
     let mut text = String::from("[all:vars]\nx=1\n");
     for group in 0..100 {
-        text += &format!("[g{group}]\nh{group}-[000:099] n={group}\n[g{group}:vars]\na=1\nb={{{{ x }}}}\n");
-        text += &format!("[site{}:children]\ng{group}\n", group % 10);
+        let site = group % 10;
+        let hosts = format!("[g{group}]\nh{group}-[000:099] n={group}\n");
+        let rest = format!("[g{group}:vars]\na=1\nb={{{{ x }}}}\n[site{site}:children]\ng{group}\n");
+        text.extend([hosts, rest]);
     }
     let folder = folder(&[("hosts", text.as_str()), ("group_vars/g7.yml", "c: 1\n")]);
     let started = Instant::now();
