@@ -32,18 +32,18 @@ pub(crate) enum StateFolderError {
         source: io::Error,
     },
     /// No run has such an id.
-    #[error("no run in {} begins with `{prefix}`", path.display())]
+    #[error("no run in {} begins or ends with `{part}`", path.display())]
     NoSuchRun {
         /// Where it was looked for.
         path: PathBuf,
         /// What was asked for.
-        prefix: String,
+        part: String,
     },
     /// Several runs have.
-    #[error("`{prefix}` is the beginning of {count} runs: give more of the id")]
+    #[error("{count} runs begin or end with `{part}`: give more of the id")]
     Ambiguous {
         /// What was asked for.
-        prefix: String,
+        part: String,
         /// How many.
         count: usize,
     },
@@ -164,17 +164,17 @@ impl StateFolder {
         Ok(runs)
     }
 
-    /// The run whose id begins so.
+    /// The run whose id begins or ends so (screens show the end).
     ///
     /// # Errors
     /// There is none, or there are several.
-    pub(crate) fn run(&self, prefix: &str) -> Result<RunFolder, StateFolderError> {
+    pub(crate) fn run(&self, part: &str) -> Result<RunFolder, StateFolderError> {
         let mut found = self.runs()?;
-        found.retain(|run| run.id.as_str().starts_with(prefix));
+        found.retain(|run| run.id.as_str().starts_with(part) || run.id.as_str().ends_with(part));
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => Err(StateFolderError::NoSuchRun { path: self.path.clone(), prefix: prefix.to_owned() }),
-            count => Err(StateFolderError::Ambiguous { prefix: prefix.to_owned(), count }),
+            0 => Err(StateFolderError::NoSuchRun { path: self.path.clone(), part: part.to_owned() }),
+            count => Err(StateFolderError::Ambiguous { part: part.to_owned(), count }),
         }
     }
 }
@@ -252,6 +252,7 @@ mod tests {
             [one.clone(), two.clone()]
         );
         assert_eq!(state.run(&two.as_str()[..3]).unwrap().id, two);
+        assert_eq!(state.run(&two.as_str()[10..]).unwrap().id, two);
         assert!(matches!(state.run(""), Err(StateFolderError::Ambiguous { count: 2, .. })));
         assert!(matches!(state.run("zz"), Err(StateFolderError::NoSuchRun { .. })));
         assert!(state.make_run(&one).is_err());

@@ -4,9 +4,29 @@
 //! decides anything about the run, and no view can stop it (see [`Events`]).
 //!
 //! What hosts say is hostile: it may hold escape sequences that clear screens, forge lines or type into terminals. Every
-//! text from outside goes through [`clean`] before it is written anywhere but into JSON, whose strings escape it.
+//! text from outside goes through `clean` before it is written anywhere but into JSON, whose strings escape it.
 
+mod block;
 mod bus;
+mod clean;
+mod diff;
+mod digest;
+mod fold;
 mod masked;
+mod out;
+mod plain;
+mod recap;
+mod screen;
+mod state;
+mod story;
+mod style;
+mod view;
 
 pub(crate) use bus::Events;
+pub(crate) use out::Out;
+pub(crate) use plain::Plain;
+pub(crate) use screen::Screen;
+pub(crate) use style::Paint;
+
+#[cfg(test)]
+mod tests;

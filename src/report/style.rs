@@ -1,0 +1,192 @@
+//! Lines made of labelled parts, and the one place that knows what a label looks like.
+
+use unicode_width::UnicodeWidthChar;
+
+/// What a part of a line is. Colours follow Ansible's: ok green, changed yellow, failed red, skipped cyan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Label {
+    Plain,
+    Strong,
+    Dim,
+    Good,
+    Changed,
+    Bad,
+    Unreachable,
+    Skipped,
+    Warning,
+    Added,
+    Removed,
+    Hunk,
+}
+
+impl Label {
+    /// The SGR parameters of a label; empty for none.
+    fn colour(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Strong => "1",
+            Self::Dim => "2",
+            Self::Good | Self::Added => "32",
+            Self::Changed => "33",
+            Self::Bad | Self::Removed => "31",
+            Self::Unreachable => "1;31",
+            Self::Skipped | Self::Hunk => "36",
+            Self::Warning => "1;35",
+        }
+    }
+}
+
+/// One line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Line(Vec<(Label, String)>);
+
+impl Line {
+    /// An empty line.
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// A line of one plain part.
+    pub(super) fn plain(text: impl Into<String>) -> Self {
+        Self::new().with(Label::Plain, text)
+    }
+
+    /// A line of one part.
+    pub(super) fn of(label: Label, text: impl Into<String>) -> Self {
+        Self::new().with(label, text)
+    }
+
+    /// Adds a part.
+    #[must_use]
+    pub(super) fn with(mut self, label: Label, text: impl Into<String>) -> Self {
+        self.0.push((label, text.into()));
+        self
+    }
+
+    /// Adds a plain part.
+    #[must_use]
+    pub(super) fn and(self, text: impl Into<String>) -> Self {
+        self.with(Label::Plain, text)
+    }
+
+    /// Adds a plain part in front.
+    #[must_use]
+    pub(super) fn before(mut self, text: &str) -> Self {
+        self.0.insert(0, (Label::Plain, text.to_owned()));
+        self
+    }
+
+    /// Columns that it takes.
+    pub(super) fn width(&self) -> usize {
+        self.0.iter().map(|(_, text)| width(text)).sum()
+    }
+
+    /// Adds blanks up to a column; one at least.
+    #[must_use]
+    pub(super) fn to_column(self, column: usize) -> Self {
+        let blanks = column.saturating_sub(self.width()).max(1);
+        self.and(" ".repeat(blanks))
+    }
+
+    /// The line cut to a width, with `…` where something is left out.
+    #[must_use]
+    pub(super) fn cut(self, columns: usize) -> Self {
+        if self.width() <= columns {
+            return self;
+        }
+        let mut left = columns.saturating_sub(1);
+        let mut cut = Self::new();
+        for (label, text) in self.0 {
+            let part = prefix(&text, left);
+            left -= width(part);
+            let whole = part.len() == text.len();
+            cut = cut.with(label, part);
+            if !whole {
+                break;
+            }
+        }
+        cut.and("…")
+    }
+}
+
+/// Columns that a text takes.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().map(|c| c.width().unwrap_or(0)).sum()
+}
+
+/// The beginning of a text that fits.
+fn prefix(text: &str, columns: usize) -> &str {
+    let mut used = 0;
+    for (place, c) in text.char_indices() {
+        used += c.width().unwrap_or(0);
+        if used > columns {
+            return &text[..place];
+        }
+    }
+    text
+}
+
+/// How lines become text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Paint {
+    /// With ANSI colours.
+    pub(crate) colour: bool,
+    /// The other side understands UTF-8. If not, what is not ASCII is replaced.
+    pub(crate) unicode: bool,
+}
+
+impl Paint {
+    /// No colours, UTF-8.
+    pub(crate) const PLAIN: Self = Self { colour: false, unicode: true };
+
+    /// A line as text, without an end.
+    pub(super) fn line(self, line: &Line) -> String {
+        let mut text = String::new();
+        for (label, part) in &line.0 {
+            let colour = label.colour();
+            let part = if self.unicode { part.clone() } else { ascii(part) };
+            if self.colour && !colour.is_empty() && !part.is_empty() {
+                text.push_str("\x1b[");
+                text.push_str(colour);
+                text.push('m');
+                text.push_str(&part);
+                text.push_str("\x1b[0m");
+            } else {
+                text.push_str(&part);
+            }
+        }
+        text
+    }
+}
+
+/// A text in ASCII: our own signs have counterparts of the same width, other characters become `?`.
+fn ascii(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '✔' => '+',
+            '✘' | '×' => 'x',
+            '▶' => '>',
+            '◦' | '·' | '–' => '-',
+            '█' => '#',
+            '░' | '…' => '.',
+            '→' => '>',
+            c if c.is_ascii() => c,
+            _ => '?',
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_cut_by_columns_and_painted_part_by_part() {
+        let line = Line::of(Label::Bad, "漢字 failed").and(" ✔ m1");
+        assert_eq!(line.width(), 16);
+        let cut = line.clone().cut(14);
+        assert_eq!(Paint::PLAIN.line(&cut), "漢字 failed ✔…");
+        assert_eq!(Paint::PLAIN.line(&line.clone().cut(4)), "漢…");
+        assert_eq!(Paint { colour: true, unicode: false }.line(&line), "\x1b[31m?? failed\x1b[0m + m1");
+    }
+}
