@@ -8,21 +8,27 @@
 
 mod adopted;
 mod duty;
+mod fatal;
 mod flag_table;
 mod flag_value;
 mod hops;
 mod origin;
 mod shell_file;
+mod state;
 mod version;
+mod view;
 mod wish;
 mod zookeeper;
 
 pub(crate) use adopted::{Convention, Found, Host, Paths, Setting, command_line, read_host};
 pub(crate) use duty::{Verdicts, check_set, unknown_flag};
+pub(crate) use fatal::{Fatal, FatalKind, last_fatal, said_reregistered};
 pub(crate) use flag_table::{Daemon, FlagInfo, FlagType, Release, default_changes, flag, flag_names, releases};
 pub(crate) use flag_value::{check_value, same_value};
 pub(crate) use hops::{Hop, hop, hops, neighbours};
 pub(crate) use origin::{Channel, Origin};
+pub(crate) use state::{Framework, MasterState, Slave, SlaveState, Task, parse_master, parse_slave};
 pub(crate) use version::Version;
+pub(crate) use view::{Leader, MasterAnswer, agreed_leader, name_of};
 pub(crate) use wish::{Wish, flag_text, plan};
 pub(crate) use zookeeper::{MasterZnode, ZkUrl, mask_urls, parse_znodes};
