@@ -6,16 +6,12 @@
 use std::time::Duration;
 
 use super::mesos_look::{
-    MASTERS, Masters, Member, Process, SLAVES, ZK, ask_znodes, look, read_local, read_slave, read_znodes,
-    zk_of, zk_option, zk_value,
+    MASTERS, Masters, Member, Process, SLAVES, ZK, ask_znodes, look, read_local, read_slave, read_znodes, zk_of,
+    zk_option, zk_value,
 };
-use super::{
-    Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict,
-};
+use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
-use crate::cluster::mesos::{
-    Daemon, MasterState, MasterZnode, Slave, Task, ZkUrl, agreed_leader, mask_urls, name_of,
-};
+use crate::cluster::mesos::{Daemon, MasterState, MasterZnode, Slave, Task, ZkUrl, agreed_leader, mask_urls, name_of};
 
 /// The module's table.
 pub(super) const SPEC: ModuleSpec = ModuleSpec {
@@ -26,8 +22,12 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         MASTERS,
         SLAVES,
         ZK,
-        Opt::new("view", OptKind::Choice(&["auto", "cluster", "own"]), "slaves and tasks: all, or this host's; auto gives masters all")
-            .default("auto"),
+        Opt::new(
+            "view",
+            OptKind::Choice(&["auto", "cluster", "own"]),
+            "slaves and tasks: all, or this host's; auto gives masters all",
+        )
+        .default("auto"),
     ],
     free_form: None,
     open: false,
@@ -110,12 +110,21 @@ impl Gate for MesosFacts {
 
         let own = masters.iter().find(|master| master.host == self.host).and_then(|master| master.state.as_ref().ok());
         let master = own.map(|state| {
-            let znode = znodes.as_ref().and_then(|z| z.as_ref().ok()).and_then(|z| z.iter().find(|z| z.pid.as_deref() == Some(&state.pid)));
+            let znode = znodes
+                .as_ref()
+                .and_then(|z| z.as_ref().ok())
+                .and_then(|z| z.iter().find(|z| z.pid.as_deref() == Some(&state.pid)));
             master_value(state, local.process(Daemon::Master), znode)
         });
         let slave_state = self.slave.as_ref().map(|_| read_slave(answers.get(1 + self.masters.len())));
         let slave = slave_state.as_ref().and_then(|state| state.as_ref().ok()).map(|state| {
-            let mut value = daemon_value(state.version.map(|v| v.to_string()), &state.pid, state.id.clone(), state.start_time, local.process(Daemon::Slave));
+            let mut value = daemon_value(
+                state.version.map(|v| v.to_string()),
+                &state.pid,
+                state.id.clone(),
+                state.start_time,
+                local.process(Daemon::Slave),
+            );
             value.insert("hostname".to_owned(), state.hostname.clone().into());
             value
         });
@@ -134,7 +143,10 @@ impl Gate for MesosFacts {
         put("is_leader", leader.as_ref().is_ok_and(|leader| Some(leader.state.pid.as_str()) == own_pid).into());
         put("leader", leader.as_ref().map_or(Value::Null, |leader| leader.state.pid.clone().into()));
         put("leader_host", leader.as_ref().map_or(Value::Null, |leader| leader.host.into()));
-        put("leader_version", leader.as_ref().ok().and_then(|leader| leader.state.version).map_or(Value::Null, |v| v.to_string().into()));
+        put(
+            "leader_version",
+            leader.as_ref().ok().and_then(|leader| leader.state.version).map_or(Value::Null, |v| v.to_string().into()),
+        );
         put("no_leader_because", leader.as_ref().err().map_or(Value::Null, |why| why.clone().into()));
         put("master", master.map_or(Value::Null, Value::Object));
         put("zk", url.as_ref().map_or(Value::Null, zk_value));
@@ -150,7 +162,11 @@ impl Gate for MesosFacts {
                         ("version", state.version.map_or(Value::Null, |v| v.to_string().into())),
                         ("leader", state.leader.as_deref().map_or(Value::Null, |pid| name_of(&masters, pid).into())),
                     ]),
-                    Err(why) => object([("host", answer.host.clone().into()), ("answers", false.into()), ("why", why.clone().into())]),
+                    Err(why) => object([
+                        ("host", answer.host.clone().into()),
+                        ("answers", false.into()),
+                        ("why", why.clone().into()),
+                    ]),
                 })
                 .collect::<Vec<_>>()
                 .into(),
@@ -160,15 +176,30 @@ impl Gate for MesosFacts {
         let slave_pid = slave.as_ref().and_then(|map| map.get("pid")).and_then(Value::as_str).map(str::to_owned);
         put("slave", slave.map_or(Value::Null, Value::Object));
         if let Ok(leader) = leader {
-            let own_ids: Vec<&str> = leader.state.slaves.iter().filter(|s| Some(&s.pid) == slave_pid.as_ref()).map(|s| s.id.as_str()).collect();
+            let own_ids: Vec<&str> = leader
+                .state
+                .slaves
+                .iter()
+                .filter(|s| Some(&s.pid) == slave_pid.as_ref())
+                .map(|s| s.id.as_str())
+                .collect();
             let mine = |id: &str| self.whole || own_ids.contains(&id);
-            put("slaves", leader.state.slaves.iter().filter(|slave| mine(&slave.id)).map(slave_value).collect::<Vec<_>>().into());
+            put(
+                "slaves",
+                leader.state.slaves.iter().filter(|slave| mine(&slave.id)).map(slave_value).collect::<Vec<_>>().into(),
+            );
             let frameworks = leader.state.frameworks.iter();
             put(
                 "frameworks",
                 frameworks
                     .clone()
-                    .map(|f| object([("id", f.id.clone().into()), ("name", f.name.clone().into()), ("active", f.active.into())]))
+                    .map(|f| {
+                        object([
+                            ("id", f.id.clone().into()),
+                            ("name", f.name.clone().into()),
+                            ("active", f.active.into()),
+                        ])
+                    })
                     .collect::<Vec<_>>()
                     .into(),
             );
@@ -201,7 +232,11 @@ fn daemon_value(version: Option<String>, pid: &str, id: Option<String>, start: f
     });
     map.insert("flags".to_owned(), flags.unwrap_or(Value::Null));
     let process = process.map(|process| {
-        object([("pid", process.pid.into()), ("started", process.started.into()), ("program", process.program.clone().into())])
+        object([
+            ("pid", process.pid.into()),
+            ("started", process.started.into()),
+            ("program", process.program.clone().into()),
+        ])
     });
     map.insert("process".to_owned(), process.unwrap_or(Value::Null));
     map

@@ -34,7 +34,8 @@ pub(super) struct Member {
 impl Member {
     /// A host's daemon: `mesos_address`, else `ansible_host`, else its name; `mesos_master_port` or `mesos_slave_port`.
     pub(super) fn of(here: &dyn Controller, host: &str, daemon: Daemon) -> Self {
-        let text = |name: &str| here.variable_of(host, name).map(|value| to_text(&value)).filter(|text| !text.is_empty());
+        let text =
+            |name: &str| here.variable_of(host, name).map(|value| to_text(&value)).filter(|text| !text.is_empty());
         let (variable, usual) = match daemon {
             Daemon::Master => ("mesos_master_port", 5050),
             Daemon::Slave => ("mesos_slave_port", 5051),
@@ -140,9 +141,10 @@ pub(super) struct Process {
 impl Process {
     /// The flags in force, command line and environment.
     pub(super) fn flags(&self) -> Vec<(String, String)> {
-        let from_environment = self.environment.iter().filter_map(|(name, value)| {
-            Some((name.strip_prefix("MESOS_")?.to_ascii_lowercase(), value.clone()))
-        });
+        let from_environment = self
+            .environment
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix("MESOS_")?.to_ascii_lowercase(), value.clone())));
         let mut flags = command_line(&self.words);
         for (name, value) in from_environment {
             if !flags.iter().any(|(given, _)| *given == name) {
@@ -171,7 +173,10 @@ impl Local {
     /// The daemon's process: the parent, where it has forked.
     pub(super) fn process(&self, daemon: Daemon) -> Option<&Process> {
         let of = |parent: u32| self.processes.iter().any(|(other, process)| *other == daemon && process.pid == parent);
-        self.processes.iter().find(|(other, process)| *other == daemon && !of(process.parent)).map(|(_, process)| process)
+        self.processes
+            .iter()
+            .find(|(other, process)| *other == daemon && !of(process.parent))
+            .map(|(_, process)| process)
     }
 }
 
@@ -208,11 +213,8 @@ done"#,
             format!("/var/log/mesos/{program}.err"),
         ]);
         // A log that nobody wrote to since minutes says nothing of this start.
-        script = script
-            .set("program", program)
-            .arguments(files.iter().map(String::as_str))
-            .line(
-                r#"now=$(date +%s)
+        script = script.set("program", program).arguments(files.iter().map(String::as_str)).line(
+            r#"now=$(date +%s)
 for file in "$@"; do
   [ -r "$file" ] || continue
   written=$(date -r "$file" +%s 2>/dev/null) || continue
@@ -224,7 +226,7 @@ fi
 for file in /var/log/syslog /var/log/messages; do
   [ -r "$file" ] && tail -n 400 "$file" | grep "$program" | tail -n 60 | cut -c 1-500 | sed 's/^/L /'
 done"#,
-            );
+        );
     }
     Question::Script(script.line("printf 'Z\\n'"))
 }
@@ -377,9 +379,9 @@ pub(super) fn zk_value(url: &ZkUrl) -> Value {
 /// `one, two and three`, at most `most` of them.
 pub(super) fn enumerate(names: &[String], most: usize) -> String {
     let shown = names.len().min(most);
-    let mut text = names.iter().take(shown).cloned().collect::<Vec<_>>().join(", ");
-    if names.len() > shown {
-        text.push_str(&format!(" and {} more", names.len() - shown));
-    }
-    text
+    let text = names.iter().take(shown).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > shown { format!("{text} and {} more", names.len() - shown) } else { text }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,12 +6,8 @@
 use std::time::Duration;
 
 use super::mesos_flags::{probe_files, read_probe};
-use super::mesos_look::{
-    Before, MASTERS, Masters, Member, ZK, ask_znodes, look, read_local, read_znodes, zk_option,
-};
-use super::{
-    Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict,
-};
+use super::mesos_look::{Before, MASTERS, Masters, Member, ZK, ask_znodes, look, read_local, read_znodes, zk_option};
+use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
 use crate::cluster::mesos::{Daemon, MasterZnode, Paths, Version, ZkUrl, agreed_leader, read_host};
 
@@ -130,7 +126,7 @@ impl Gate for MasterGone {
             },
         };
         // Seconds since the process was first seen gone: the znode outlives it by the session's time at most.
-        let since = memory.as_u64().unwrap_or_else(|| elapsed.as_secs());
+        let since = memory.as_u64().unwrap_or(elapsed.as_secs());
         *memory = since.into();
         match &znodes {
             Some(Err(why)) => return Verdict::NotYet(format!("ZooKeeper does not answer: {why}")),
@@ -150,7 +146,12 @@ impl Gate for MasterGone {
         }
         let mut result = Map::new();
         if self.masters.len() > 1 {
-            let others: Vec<_> = self.masters.read(answers.get(1..).unwrap_or_default()).into_iter().filter(|m| m.host != *host).collect();
+            let others: Vec<_> = self
+                .masters
+                .read(answers.get(1..).unwrap_or_default())
+                .into_iter()
+                .filter(|m| m.host != *host)
+                .collect();
             match agreed_leader(&others, znodes.as_ref()) {
                 Ok(leader) => {
                     result.insert("leader".to_owned(), leader.state.pid.clone().into());

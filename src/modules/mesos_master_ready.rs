@@ -9,9 +9,7 @@ use super::mesos_look::{
     Before, LOG, Local, MASTERS, Masters, ZK, ask_znodes, enumerate, field, look, read_local, read_znodes, zk_of,
     zk_option,
 };
-use super::{
-    Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict,
-};
+use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
 use crate::cluster::mesos::{Daemon, FatalKind, MasterState, MasterZnode, Version, ZkUrl, agreed_leader, last_fatal};
 
@@ -57,7 +55,10 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
     let host = here.host().to_owned();
     let masters = Masters::of(arguments, here)?;
     if !masters.has(&host) {
-        return Err(Failure::new(format!("{host} is not in the group of the masters `{}`", arguments.required("masters"))));
+        return Err(Failure::new(format!(
+            "{host} is not in the group of the masters `{}`",
+            arguments.required("masters")
+        )));
     }
     let version = arguments.text("version").map(|text| Version::parse(&text)).transpose().map_err(Failure::new)?;
     Ok(Bound::Gate(Box::new(MasterReady {
@@ -86,14 +87,18 @@ impl MasterReady {
             if memory.absent >= 2
                 && let Some(fatal) = last_fatal(&local.log)
             {
-                let failure = format!("mesos-master ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
+                let failure =
+                    format!("mesos-master ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
                 return Err(Verdict::Never(Failure::new(failure).with("said", fatal.line)));
             }
             return Err(Verdict::NotYet(format!("mesos-master does not run on {host}")));
         };
         memory.absent = 0;
         if self.before.same_process(Daemon::Master, process) {
-            return Err(Verdict::NotYet(format!("{host} still runs the mesos-master of before (process {})", process.pid)));
+            return Err(Verdict::NotYet(format!(
+                "{host} still runs the mesos-master of before (process {})",
+                process.pid
+            )));
         }
         // It runs again, and died before: its supervisor hides that.
         if last_fatal(&local.log).is_some_and(|fatal| fatal.kind == FatalKind::Flags) {
@@ -200,12 +205,8 @@ impl Gate for MasterReady {
     }
 
     fn expired(&self, why: &str, elapsed: Duration) -> Failure {
-        Failure::new(format!(
-            "{} is not ready after {}: {why}",
-            self.host,
-            crate::base::render_duration(elapsed)
-        ))
-        .with("elapsed", elapsed.as_secs())
+        Failure::new(format!("{} is not ready after {}: {why}", self.host, crate::base::render_duration(elapsed)))
+            .with("elapsed", elapsed.as_secs())
     }
 }
 
@@ -229,7 +230,8 @@ impl MasterReady {
         if let (Some(wanted), Some(runs)) = (self.version, state.version)
             && wanted != runs
         {
-            let failure = format!("{host} runs Mesos {runs}, not {wanted}: is the release in force that its service starts?");
+            let failure =
+                format!("{host} runs Mesos {runs}, not {wanted}: is the release in force that its service starts?");
             return Verdict::Never(Failure::new(failure));
         }
         let url = self.url(answers);
@@ -261,7 +263,8 @@ impl MasterReady {
         result.insert("frameworks".to_owned(), leader.state.frameworks.iter().filter(|f| f.active).count().into());
         let away: Vec<&str> = masters.iter().filter(|m| m.state.is_err()).map(|m| m.host.as_str()).collect();
         if !away.is_empty() {
-            result.insert("warnings".to_owned(), vec![format!("masters that do not answer: {}", away.join(", "))].into());
+            result
+                .insert("warnings".to_owned(), vec![format!("masters that do not answer: {}", away.join(", "))].into());
         }
         if !self.before.known() {
             let warning = "slaves and frameworks were not compared: run mesos_facts before the stop".to_owned();

@@ -7,12 +7,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::mesos_look::{
-    Before, LOG, MASTERS, Masters, Member, ZK, ask_znodes, enumerate, field, look, read_local, read_slave,
-    read_znodes, zk_of, zk_option,
+    Before, LOG, MASTERS, Masters, Member, ZK, ask_znodes, enumerate, field, look, read_local, read_slave, read_znodes,
+    zk_of, zk_option,
 };
-use super::{
-    Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict,
-};
+use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
 use crate::cluster::mesos::{
     Daemon, FatalKind, MasterState, Slave, SlaveState, Version, ZkUrl, agreed_leader, last_fatal, said_reregistered,
@@ -25,8 +23,10 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     summary: "Waits until the leading master has a restarted slave back, and counts its tasks",
     options: &[
         Opt::new("version", OptKind::Text, "the version that it must run; not checked when not given"),
-        Opt::new("within", OptKind::Duration, "for how long to wait; the master gives a slave up after 75 s").default("45s"),
-        Opt::new("ids", OptKind::Choice(&["any", "kept", "new"]), "whether it must have its old id, or a new one").default("any"),
+        Opt::new("within", OptKind::Duration, "for how long to wait; the master gives a slave up after 75 s")
+            .default("45s"),
+        Opt::new("ids", OptKind::Choice(&["any", "kept", "new"]), "whether it must have its old id, or a new one")
+            .default("any"),
         Opt::new("lose", OptKind::Text, "how many of its tasks may be lost: none, all or a number").default("none"),
         MASTERS,
         ZK,
@@ -151,7 +151,13 @@ impl SlaveReady {
             .collect();
         let mut alive = BTreeSet::new();
         for framework in &leader.frameworks {
-            alive.extend(framework.tasks.iter().filter(|task| !ended_badly(&task.state)).map(|task| (framework.id.as_str(), task.id.as_str())));
+            alive.extend(
+                framework
+                    .tasks
+                    .iter()
+                    .filter(|task| !ended_badly(&task.state))
+                    .map(|task| (framework.id.as_str(), task.id.as_str())),
+            );
             let well = framework.ended.iter().filter(|task| task.state == "TASK_FINISHED");
             alive.extend(well.map(|task| (framework.id.as_str(), task.id.as_str())));
         }
@@ -197,7 +203,8 @@ impl Gate for SlaveReady {
             if absent >= 1
                 && let Some(fatal) = fatal
             {
-                let failure = format!("mesos-slave ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
+                let failure =
+                    format!("mesos-slave ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
                 return Verdict::Never(Failure::new(failure).with("said", fatal.line));
             }
             return Verdict::NotYet(format!("mesos-slave does not run on {host}"));
@@ -218,7 +225,8 @@ impl Gate for SlaveReady {
         if let (Some(wanted), Some(runs)) = (self.version, state.version)
             && wanted != runs
         {
-            let failure = format!("{host} runs Mesos {runs}, not {wanted}: is the release in force that its service starts?");
+            let failure =
+                format!("{host} runs Mesos {runs}, not {wanted}: is the release in force that its service starts?");
             return Verdict::Never(Failure::new(failure));
         }
         let masters = self.masters.read(answers.get(2..).unwrap_or_default());
@@ -261,10 +269,14 @@ impl SlaveReady {
         if self.ids == "kept" && !kept {
             let before = old.as_deref().map_or_else(|| "its old one, which is not known".to_owned(), str::to_owned);
             let tasks = if lost.is_empty() { String::new() } else { format!("; its tasks are lost: {}", names()) };
-            return Verdict::Never(Failure::new(format!("{host} came back under the new id {id}, not {before}{tasks}")));
+            return Verdict::Never(Failure::new(format!(
+                "{host} came back under the new id {id}, not {before}{tasks}"
+            )));
         }
         if self.ids == "new" && kept {
-            return Verdict::Never(Failure::new(format!("{host} came back under its old id {id}: a new one was expected")));
+            return Verdict::Never(Failure::new(format!(
+                "{host} came back under its old id {id}: a new one was expected"
+            )));
         }
         if lost.len() > self.lose {
             let allowed = if self.lose == 0 { "none may be".to_owned() } else { format!("{} may be", self.lose) };
@@ -281,7 +293,10 @@ impl SlaveReady {
             let warning = "ids and tasks were not compared: run mesos_facts before the stop";
             result.insert("warnings".to_owned(), vec![warning].into());
         } else if !lost.is_empty() {
-            result.insert("warnings".to_owned(), vec![format!("{} of {count} tasks are lost: {}", lost.len(), names())].into());
+            result.insert(
+                "warnings".to_owned(),
+                vec![format!("{} of {count} tasks are lost: {}", lost.len(), names())].into(),
+            );
         }
         Verdict::Ready(result)
     }

@@ -24,7 +24,12 @@ mod fail;
 mod fetch;
 mod file;
 mod file_link;
+mod mesos_facts;
 mod mesos_flags;
+mod mesos_look;
+mod mesos_master_gone;
+mod mesos_master_ready;
+mod mesos_slave_ready;
 mod meta;
 mod pause;
 mod ping;
@@ -61,7 +66,11 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &fail::SPEC,
     &fetch::SPEC,
     &file::SPEC,
+    &mesos_facts::SPEC,
     &mesos_flags::SPEC,
+    &mesos_master_gone::SPEC,
+    &mesos_master_ready::SPEC,
+    &mesos_slave_ready::SPEC,
     &meta::SPEC,
     &pause::SPEC,
     &ping::SPEC,

@@ -37,8 +37,12 @@ impl FatalKind {
                 "its resources, attributes or host name differ from what it had checkpointed: put the old ones back, or give \
                  its tasks up by one run with --recover=cleanup while the service is stopped"
             }
-            Self::Recovery => "it could not recover what it had checkpointed: the lines that follow in its log say what to do",
-            Self::GivenUp => "the master had given it up after 75 s and told it to shut down: its next start has a new id, and its tasks are lost",
+            Self::Recovery => {
+                "it could not recover what it had checkpointed: the lines that follow in its log say what to do"
+            }
+            Self::GivenUp => {
+                "the master had given it up after 75 s and told it to shut down: its next start has a new id, and its tasks are lost"
+            }
             Self::LostLeadership => {
                 "it lost its leadership or ZooKeeper; a leader that is started before its old session ends does so after 9 s"
             }

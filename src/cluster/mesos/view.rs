@@ -41,7 +41,8 @@ pub(crate) fn agreed_leader<'a>(
         let why = masters.iter().find_map(|m| m.state.as_ref().err().map(|why| format!("{}: {why}", m.host)));
         return Err(format!("no master answers ({})", why.unwrap_or_else(|| "there is none".to_owned())));
     }
-    let blind: Vec<&str> = answering.iter().filter(|(_, state)| state.leader.is_none()).map(|(host, _)| *host).collect();
+    let blind: Vec<&str> =
+        answering.iter().filter(|(_, state)| state.leader.is_none()).map(|(host, _)| *host).collect();
     if !blind.is_empty() {
         return Err(format!("no leader yet: {} {} none", blind.join(" and "), knows(&blind)));
     }
@@ -62,7 +63,11 @@ pub(crate) fn agreed_leader<'a>(
     }
     let (pid, hosts) = named.first().map_or(("", &[][..]), |(pid, hosts)| (*pid, hosts.as_slice()));
     let Some((host, state)) = answering.iter().find(|(_, state)| state.pid == pid) else {
-        return Err(format!("no leader yet: {} still {} {pid}, which does not answer", hosts.join(" and "), names(hosts)));
+        return Err(format!(
+            "no leader yet: {} still {} {pid}, which does not answer",
+            hosts.join(" and "),
+            names(hosts)
+        ));
     };
     match znodes {
         None => {}
@@ -71,7 +76,10 @@ pub(crate) fn agreed_leader<'a>(
             None => return Err("no leader yet: no master is registered in ZooKeeper".to_owned()),
             Some(lowest) if lowest.pid.as_deref() != Some(pid) => {
                 let other = lowest.pid.as_deref().map_or("a master that can't be read", |pid| name_of(masters, pid));
-                return Err(format!("{host} leads by the masters' word, {other} by ZooKeeper's (znode {})", lowest.name));
+                return Err(format!(
+                    "{host} leads by the masters' word, {other} by ZooKeeper's (znode {})",
+                    lowest.name
+                ));
             }
             Some(_) => {}
         },
