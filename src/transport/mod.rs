@@ -12,7 +12,9 @@ mod elevate;
 #[cfg(test)]
 pub(crate) mod fake;
 mod frame;
+pub(crate) mod http;
 mod known_hosts;
+mod limits;
 mod link;
 mod local;
 mod login;
@@ -28,6 +30,7 @@ mod socket;
 mod ssh;
 mod ssh_config;
 mod wrapping;
+pub(crate) mod zookeeper;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -43,6 +46,7 @@ use async_trait::async_trait;
 
 use crate::base::{Content, Script, Secret};
 
+pub(crate) use limits::raise_open_files;
 pub(crate) use local::Local;
 pub(crate) use options::{Options, Warnings};
 pub(crate) use ssh::Ssh;
