@@ -8,7 +8,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("diag", &["base"]),
     ("yaml", &["base", "diag"]),
-    ("template", &["base", "diag"]),
+    ("template", &["base", "diag", "yaml"]),
     ("config", &["base", "diag"]),
     ("facts", &["base"]),
     ("inventory", &["base", "diag", "yaml", "template"]),
