@@ -305,6 +305,12 @@ impl<'t> Builder<'t> {
 
     fn scalar(&mut self, text: &str, style: ScalarStyle, tag: Tagged, span: Span) -> Node {
         let plain = matches!(style, ScalarStyle::Plain);
+        let mut span = span;
+        if matches!(style, ScalarStyle::Literal | ScalarStyle::Folded) {
+            // A block ends where its text does, not at the next token.
+            let written = self.text.get(span.start as usize..span.end as usize).unwrap_or_default().trim_end();
+            span = self.bytes(span.start as usize, span.start as usize + written.len());
+        }
         let string = |raw: bool| NodeKind::String {
             text: text.into(),
             style: if plain { Style::Plain } else { Style::Quoted },
