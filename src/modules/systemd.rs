@@ -146,6 +146,21 @@ impl State for Systemd {
         Ok(Change { steps, result })
     }
 
+    fn expect(&self, seen: &Output, _change: &Change) -> Option<Output> {
+        if self.service.name.is_empty() {
+            return Some(Output::default());
+        }
+        let mut after = Seen::parse(&seen.out());
+        if let Some(masked) = self.masked
+            && masked != (after.enabled == "masked")
+        {
+            let (word, loaded) = if masked { ("masked", "masked") } else { ("disabled", "loaded") };
+            after.enabled = word.to_owned();
+            after.status.insert("LoadState".to_owned(), Value::from(loaded));
+        }
+        Some(self.service.leaves(after).render())
+    }
+
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
         let told = last_pid(outputs);
         let mut result = step::finish_by_status(change, outputs)?;

@@ -180,6 +180,10 @@ impl State for Service {
         self.plan(&Seen::parse(&seen.out()), &seen.err())
     }
 
+    fn expect(&self, seen: &Output, _change: &Change) -> Option<Output> {
+        Some(self.leaves(Seen::parse(&seen.out())).render())
+    }
+
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
         let told = last_pid(outputs);
         let mut result = step::finish_by_status(change, outputs)?;
@@ -240,6 +244,23 @@ impl Service {
         Ok(Change { steps, result })
     }
 
+    /// What would be seen when all is as wanted.
+    pub(super) fn leaves(&self, mut seen: Seen) -> Seen {
+        if let Some(enabled) = self.enabled {
+            seen.enabled = if enabled { "enabled" } else { "disabled" }.to_owned();
+        }
+        match self.state {
+            Some(Wanted::Stopped) => seen.becomes(false),
+            Some(Wanted::Restarted) => {
+                seen.becomes(false);
+                seen.becomes(true);
+            }
+            Some(Wanted::Started | Wanted::Reloaded) => seen.becomes(true),
+            None => {}
+        }
+        seen
+    }
+
     fn unknown(&self, seen: &Seen, complaints: &str) -> Failure {
         let looked = match seen.looked.as_slice() {
             [] if self.manager != "auto" => format!("{} does not run the host", self.manager),
@@ -291,8 +312,9 @@ impl Service {
             Running::Failed => "failed",
             Running::Unknown => "unknown",
         };
-        let step = Step::script(summary, scripts::act(self, &seen.manager, verb));
-        Ok(Some(step.diff(self.differs(before, after))))
+        let step = Step::script(summary, scripts::act(self, &seen.manager, verb)).diff(self.differs(before, after));
+        // A restart that was cut off may have been done: nothing that can be seen afterwards tells.
+        Ok(Some(if matches!(verb, Verb::Restart | Verb::Reload) { step.once() } else { step }))
     }
 
     fn differs(&self, before: &str, after: &str) -> Diff {

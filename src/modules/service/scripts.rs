@@ -12,7 +12,7 @@ const PROBE: &str = include_str!("probe.sh");
 
 /// Asks which manager knows the service, and what it says of it.
 pub(super) fn probe(service: &Service) -> Script {
-    settings(service, service.manager.as_str())
+    identity(service, service.manager.as_str())
         .line(COMMON)
         .line(SYSTEMD)
         .line(UPSTART)
@@ -51,25 +51,31 @@ pub(super) enum Verb {
     Disable,
 }
 
-fn settings(service: &Service, manager: &str) -> Script {
-    let seconds = |duration: std::time::Duration| duration.as_secs_f64().ceil().to_string();
-    let script = Script::new()
+/// What identifies the service: all that the probe needs, so that tasks which want other things of it ask the same.
+fn identity(service: &Service, manager: &str) -> Script {
+    Script::new()
         .set("name", &service.name)
         .set("manager", manager)
         .set("pattern", service.pattern.as_deref().unwrap_or_default())
-        .set("extra", &service.extra)
+        .set("pidfile", service.daemon.as_ref().map(|daemon| daemon.pidfile.as_str()).unwrap_or_default())
         .set("scope", service.scope)
+        .set("root", &service.root)
+        .line("extra=")
+}
+
+fn settings(service: &Service, manager: &str) -> Script {
+    let seconds = |duration: std::time::Duration| duration.as_secs_f64().ceil().to_string();
+    let script = identity(service, manager)
+        .set("extra", &service.extra)
         .set("flags", &service.flags)
         .set("wait", if service.wait { "yes" } else { "no" })
         .set("pause", &service.pause.map(seconds).unwrap_or_default())
         .set("stop_limit", &seconds(service.stop_limit))
         .set("start_limit", &seconds(service.start_limit))
-        .set("settle", &service.settle.as_secs_f64().to_string())
-        .set("root", &service.root);
+        .set("settle", &service.settle.as_secs_f64().to_string());
     match &service.daemon {
         None => script,
-        Some(Daemon { pidfile, program, user, signal, log }) => script
-            .set("pidfile", pidfile)
+        Some(Daemon { program, user, signal, log, .. }) => script
             .set("program", program)
             .set("user", user.as_deref().unwrap_or_default())
             .set("signal", signal)

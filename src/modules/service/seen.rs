@@ -1,6 +1,8 @@
 //! What a service's manager said, read from the probe's lines.
 
-use crate::base::{Map, Value};
+use std::fmt::Write as _;
+
+use crate::base::{Map, Output, Value, to_text};
 
 /// What is known of a service.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -77,6 +79,41 @@ impl Seen {
             }
         }
         seen
+    }
+
+    /// The probe's lines again, for previews.
+    pub(in crate::modules) fn render(&self) -> Output {
+        let running = match self.running {
+            Running::Yes => "yes",
+            Running::No => "no",
+            Running::Starting => "starting",
+            Running::Stopping => "stopping",
+            Running::Dead => "dead",
+            Running::Failed => "failed",
+            Running::Unknown => "unknown",
+        };
+        let manager = if self.manager.is_empty() { "none" } else { &self.manager };
+        let pid = self.pid.map(|pid| pid.to_string()).unwrap_or_default();
+        let mut text = format!("looked {}\nmanager {manager}\nrunning {running}\npid {pid}\n", self.looked.join(" "));
+        for (name, value) in &self.status {
+            let _ = writeln!(text, "show {name}={}", to_text(value));
+        }
+        let _ = writeln!(text, "enabled {}", self.enabled);
+        Output { stdout: text.into_bytes(), ..Output::default() }
+    }
+
+    /// It runs now, or not; the process is not known before it is there.
+    pub(in crate::modules) fn becomes(&mut self, up: bool) {
+        if up == (self.running == Running::Yes) {
+            return;
+        }
+        self.running = if up { Running::Yes } else { Running::No };
+        self.pid = None;
+        if self.manager == "systemd" {
+            self.status.insert("ActiveState".to_owned(), Value::from(if up { "active" } else { "inactive" }));
+            self.status.remove("SubState");
+            self.status.remove("MainPID");
+        }
     }
 
     /// Whether it is started at boot. systemd's words that hold only until the next boot, or that say nothing of this

@@ -283,6 +283,34 @@ fn steps_follow_from_what_the_manager_says() {
 }
 
 #[test]
+fn a_later_task_is_previewed_by_what_an_earlier_one_leaves() {
+    let stop = service(json!({"name": "m", "state": "stopped", "stop_timeout": 90}));
+    let start = service(json!({"name": "m", "state": "started", "enabled": false}));
+    assert_eq!(stop.probe(), start.probe(), "both ask the same");
+    let seen = Output { stdout: ACTIVE.as_bytes().to_vec(), ..Output::default() };
+    let leaves = |service: &Service, seen: &Output| {
+        let change = service.steps(seen).expect("steps");
+        let summaries: Vec<String> = change.steps.iter().map(|step| step.summary.clone()).collect();
+        (summaries, service.expect(seen, &change).expect("a preview"))
+    };
+    let (done, stopped) = leaves(&stop, &seen);
+    assert_eq!(done, ["stop m (process 812)"]);
+    assert_eq!(leaves(&stop, &stopped).0, Vec::<String>::new());
+    let (done, started) = leaves(&start, &stopped);
+    assert_eq!(done, ["disable m", "start m"]);
+    assert_eq!(leaves(&start, &started).0, Vec::<String>::new());
+}
+
+#[test]
+fn a_restart_is_not_repeated_blindly() {
+    let once = |state: &str| {
+        let seen = Output { stdout: ACTIVE.replace("CanReload=no", "CanReload=yes").into_bytes(), ..Output::default() };
+        service(json!({"name": "m", "state": state})).steps(&seen).expect("steps").steps[0].once
+    };
+    assert!(once("restarted") && once("reloaded") && !once("stopped"));
+}
+
+#[test]
 fn a_service_that_nobody_knows_says_who_was_asked() {
     let message = planned(json!({"name": "m", "state": "started"}), "looked systemd sysvinit\nmanager none\n");
     let message = message.expect_err("fails");
