@@ -119,7 +119,14 @@ fn act(named: Option<&Path>, command: Command) -> Result<String, LabError> {
             ))
         }
         Command::Down => lab::down(folder).map(|count| format!("{count} hosts down, {} removed", folder.display())),
-        Command::Status => lab::status(folder).map(|hosts| render_status(&hosts)),
+        Command::Status => {
+            let hosts = lab::status(folder)?;
+            let leader = match lab::leader(&lab::load(folder)?) {
+                Some((name, version)) => format!("leader: {name} ({version})"),
+                None => "leader: none".to_owned(),
+            };
+            Ok(format!("{}\n{leader}", render_status(&hosts)))
+        }
         Command::Release { version, out } => lab::make_release(&version, &out).map(|path| path.display().to_string()),
         Command::Fault { host, what, daemon } => lab::fault(folder, &host, kind_of(what), daemon.as_deref()),
         Command::Outer { boot } => lab::outer(&boot).map(|()| String::new()),

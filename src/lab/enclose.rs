@@ -52,6 +52,9 @@ pub(crate) fn start(boot: &Path, log: &Path) -> Result<Child, LabError> {
         .arg(own)
         .args(["lab", "outer"])
         .arg(boot)
+        // Nothing of the caller's environment shows on a host, in its init's /proc/1/environ.
+        .env_clear()
+        .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(output)

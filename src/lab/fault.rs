@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -10,7 +11,7 @@ use super::control::{ask, init_of};
 use super::error::LabError;
 use super::folder::Folder;
 use super::processes;
-use super::up::{load, need_root, up};
+use super::up::{accepts, load, need_root, up};
 
 /// What is done to a host, or to one of its daemons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ pub(crate) fn fault(root: &Path, name: &str, fault: Fault, daemon: Option<&str>)
             let started = processes::start_time(init).unwrap_or_default();
             processes::signal(init, Signal::KILL);
             while processes::is_alive(init, started) {
-                std::thread::sleep(std::time::Duration::from_millis(5));
+                std::thread::sleep(Duration::from_millis(5));
             }
             Ok(format!("{name} is down, as after a power failure: `mend` starts it again"))
         }
@@ -81,7 +82,18 @@ pub(crate) fn fault(root: &Path, name: &str, fault: Fault, daemon: Option<&str>)
                 None => up(&lab).map(|_| format!("{name} is up again")),
                 Some(init) => {
                     processes::of_same_host(init).into_iter().for_each(|pid| processes::signal(pid, Signal::CONT));
-                    order("start", "ssh").map(|_| format!("{} is whole again", spec.name))
+                    order("start", "ssh")?;
+                    let deadline = Instant::now() + Duration::from_secs(10);
+                    while !accepts(spec) {
+                        if Instant::now() > deadline {
+                            return Err(LabError::Host {
+                                name: name.to_owned(),
+                                detail: "its sshd does not accept within 10 s".to_owned(),
+                            });
+                        }
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    Ok(format!("{name} is whole again"))
                 }
             }
         }

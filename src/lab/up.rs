@@ -185,7 +185,8 @@ fn refuse_strangers(lab: &LabSpec, folder: &Folder) -> Result<(), LabError> {
     Ok(())
 }
 
-fn accepts(host: &HostSpec) -> bool {
+/// Whether its sshd, or somebody else there, accepts connections.
+pub(super) fn accepts(host: &HostSpec) -> bool {
     TcpStream::connect_timeout(&SocketAddr::from((host.address, host.port)), Duration::from_secs(1)).is_ok()
 }
 

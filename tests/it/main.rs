@@ -1,3 +1,4 @@
 //! One integration binary, so that all tests share one link and one set of rehearsal hosts.
 
+mod lab;
 mod tidy;
