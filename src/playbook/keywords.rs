@@ -1,0 +1,186 @@
+//! Which keyword may stand where: facts/ansible.md §9, and stagger's own (design §4).
+
+use crate::base::Span;
+use crate::diag::{Diagnostic, did_you_mean};
+
+/// Where a keyword stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// A play.
+    Play,
+    /// A block.
+    Block,
+    /// A task.
+    Task,
+    /// A handler.
+    Handler,
+    /// `import_playbook`.
+    Import,
+    /// `include_tasks` and `import_tasks`.
+    Include,
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Play => "a play",
+            Self::Block => "a block",
+            Self::Task => "a task",
+            Self::Handler => "a handler",
+            Self::Import => "import_playbook",
+            Self::Include => "an include",
+        }
+    }
+}
+
+struct Row {
+    name: &'static str,
+    /// `p`lay, `b`lock, `t`ask, `h`andler, `i`mport_playbook, i`n`clude.
+    levels: &'static str,
+    /// Why it is refused, when it is.
+    refused: Option<&'static str>,
+}
+
+const fn row(name: &'static str, levels: &'static str) -> Row {
+    Row { name, levels, refused: None }
+}
+
+const fn refused(name: &'static str, levels: &'static str, why: &'static str) -> Row {
+    Row { name, levels, refused: Some(why) }
+}
+
+const ROWS: &[Row] = &[
+    // Shared by all.
+    row("any_errors_fatal", "pbthn"),
+    row("become", "pbthn"),
+    row("become_exe", "pbthn"),
+    row("become_flags", "pbthn"),
+    row("become_method", "pbthn"),
+    row("become_user", "pbthn"),
+    row("check_mode", "pbthn"),
+    row("connection", "pbthn"),
+    row("diff", "pbthn"),
+    row("environment", "pbthn"),
+    row("ignore_errors", "pbthn"),
+    row("ignore_unreachable", "pbthn"),
+    row("name", "pbthni"),
+    row("no_log", "pbthn"),
+    row("port", "pbthn"),
+    row("remote_user", "pbthn"),
+    row("run_once", "pbthn"),
+    row("tags", "pbthni"),
+    row("throttle", "pbthn"),
+    row("timeout", "pbthn"),
+    row("vars", "pbthni"),
+    refused("collections", "pbth", "modules are found by their short or full name; leave the line out"),
+    refused("debugger", "pbth", "there is no task debugger; `--step` asks before each task"),
+    refused("module_defaults", "pbth", "not supported yet: write the arguments at each task, or in a variable"),
+    // Plays.
+    row("force_handlers", "p"),
+    row("gather_facts", "p"),
+    row("gather_subset", "p"),
+    row("gather_timeout", "p"),
+    row("hosts", "p"),
+    row("max_fail_percentage", "p"),
+    row("order", "p"),
+    row("serial", "p"),
+    row("strategy", "p"),
+    row("vars_files", "p"),
+    row("gate", "p"),
+    row("max_fail", "p"),
+    row("order_by", "p"),
+    row("serial_by", "p"),
+    refused("fact_path", "p", "local facts are not supported yet"),
+    refused("roles", "p", "not supported yet: include their task files with `import_tasks`"),
+    refused("vars_prompt", "p", "not supported yet: pass the value with `-e name=value`"),
+    refused("approve", "p", "not supported yet: start the playbook's plays one by one"),
+    refused("bake", "p", "not supported yet: use `pause` at the end of the play"),
+    refused("max_unavailable", "p", "not supported yet: use `serial`"),
+    refused("rollback", "p", "not supported yet"),
+    // Blocks and tasks.
+    row("delegate_to", "bthn"),
+    row("notify", "bthn"),
+    row("when", "bthni"),
+    refused("delegate_facts", "bth", "not supported yet"),
+    // Tasks.
+    row("args", "thn"),
+    row("action", "th"),
+    row("local_action", "th"),
+    row("changed_when", "th"),
+    row("delay", "th"),
+    row("failed_when", "th"),
+    row("listen", "h"),
+    row("loop", "thn"),
+    row("loop_control", "thn"),
+    row("register", "thn"),
+    row("retries", "th"),
+    row("until", "th"),
+    refused("async", "th", "not supported yet: a task is waited for; set `timeout` to bound it"),
+    refused("poll", "th", "not supported yet: a task is waited for"),
+    refused("detach", "th", "not supported yet"),
+    refused("undo", "th", "not supported yet"),
+];
+
+/// Every keyword's name, for "did you mean".
+pub(crate) fn all_names(level: Level) -> impl Iterator<Item = &'static str> {
+    ROWS.iter().filter(move |row| row.levels.contains(letter(level))).map(|row| row.name)
+}
+
+fn letter(level: Level) -> char {
+    match level {
+        Level::Play => 'p',
+        Level::Block => 'b',
+        Level::Task => 't',
+        Level::Handler => 'h',
+        Level::Import => 'i',
+        Level::Include => 'n',
+    }
+}
+
+/// What a key is at a level.
+pub(super) enum Found {
+    /// A keyword that may stand here.
+    Keyword(&'static str),
+    /// A keyword that is refused or misplaced; the diagnostic says so.
+    Wrong(Diagnostic),
+    /// No keyword at all.
+    Other,
+}
+
+/// Looks a key up.
+pub(super) fn find(key: &str, span: Span, level: Level) -> Found {
+    // `user` is the old name of `remote_user`, `sudo` is long gone.
+    let name = if key == "user" && level == Level::Play { "remote_user" } else { key };
+    if let Some(lookup) = name.strip_prefix("with_") {
+        let help = match lookup {
+            "items" | "list" => "write `loop:` with the list",
+            "dict" => "write `loop: \"{{ d | dict2items }}\"`, and `item.key`, `item.value`",
+            _ => "write `loop:` with a list",
+        };
+        return Found::Wrong(Diagnostic::error(format!("`{name}` is not supported yet"), span).help(help));
+    }
+    let Some(row) = ROWS.iter().find(|row| row.name == name) else { return Found::Other };
+    if !row.levels.contains(letter(level)) {
+        let message = format!("`{name}` is not a keyword of {}", level.name());
+        return Found::Wrong(Diagnostic::error(message, span));
+    }
+    match row.refused {
+        Some(why) => {
+            let why = why.strip_prefix("not supported yet").map_or_else(
+                || format!("`{name}` is not supported: {why}"),
+                |rest| format!("`{name}` is not supported yet{rest}"),
+            );
+            Found::Wrong(Diagnostic::error(why, span))
+        }
+        None => Found::Keyword(row.name),
+    }
+}
+
+/// The diagnostic for a key that nothing knows.
+pub(super) fn unknown(key: &str, span: Span, level: Level) -> Diagnostic {
+    let diagnostic = Diagnostic::error(format!("unknown key `{key}` for {}", level.name()), span);
+    match did_you_mean(key, all_names(level)) {
+        Some(meant) => diagnostic.label(format!("did you mean `{meant}`?")),
+        None => diagnostic,
+    }
+}
