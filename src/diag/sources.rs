@@ -72,6 +72,12 @@ impl Sources {
         entries.get(id.0 as usize).map_or_else(|| "<unknown>".to_owned(), |entry| entry.name.clone())
     }
 
+    /// All texts with their names, in the order in which they were read: what a run rests on.
+    pub(crate) fn all(&self) -> Vec<(String, Arc<str>)> {
+        let entries = self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.iter().map(|entry| (entry.name.clone(), Arc::clone(&entry.text))).collect()
+    }
+
     /// The text.
     pub(crate) fn text(&self, id: SourceId) -> Option<Arc<str>> {
         let entries = self.entries.read().unwrap_or_else(std::sync::PoisonError::into_inner);

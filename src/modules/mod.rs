@@ -29,7 +29,6 @@ mod mesos_flags;
 mod mesos_look;
 mod mesos_master_gone;
 mod mesos_master_ready;
-mod mesos_preflight;
 mod mesos_slave_ready;
 mod meta;
 mod pause;
@@ -53,7 +52,7 @@ use std::time::Duration;
 
 use crate::base::{LocalFile, Map, Output, Script, Value};
 
-pub(crate) use arguments::Arguments;
+pub(crate) use arguments::{Arguments, broken_rules, convert, find_option, to_bool};
 pub(crate) use spec::{ModuleSpec, Opt, OptKind, Rule};
 pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step};
 
@@ -71,7 +70,6 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &mesos_flags::SPEC,
     &mesos_master_gone::SPEC,
     &mesos_master_ready::SPEC,
-    &mesos_preflight::SPEC,
     &mesos_slave_ready::SPEC,
     &meta::SPEC,
     &pause::SPEC,
@@ -88,6 +86,17 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &wait_for::SPEC,
     &wait_for_connection::SPEC,
 ];
+
+/// A variable that a module of facts sets, and that expressions about a cluster are asked anew with.
+pub(crate) struct LiveFacts {
+    /// The variable.
+    pub(crate) variable: &'static str,
+    /// The module.
+    pub(crate) module: &'static str,
+}
+
+/// Facts that change while a run goes on: leaders move.
+pub(crate) const LIVE_FACTS: &[LiveFacts] = &[LiveFacts { variable: "mesos", module: "mesos_facts" }];
 
 /// Finds a module by the name used in a playbook: `copy`, `ansible.builtin.copy`, `ansible.legacy.copy`.
 pub(crate) fn find(name: &str) -> Option<&'static ModuleSpec> {

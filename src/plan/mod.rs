@@ -1,1 +1,194 @@
-//! (in construction)
+//! The plan: plays, blocks and tasks with modules found, arguments checked and expressions compiled, nothing evaluated.
+//! Keywords are inherited here once, so that a task carries all that holds for it. Pure: what it must know of the disk or the
+//! inventory is asked by the caller.
+
+mod arguments;
+mod batch;
+mod compile;
+mod keywords;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use crate::base::{Node, PlayId, Span, TaskId};
+use crate::modules::ModuleSpec;
+use crate::template::Expression;
+
+pub(crate) use arguments::has_template;
+pub(crate) use batch::{Batches, Serial, parse_count};
+pub(crate) use compile::{Compiler, Selection, each_task};
+
+/// Variables of one level, as written.
+pub(crate) type Layer = Arc<IndexMap<String, Arc<Node>>>;
+
+/// All plays.
+#[derive(Debug, Default)]
+pub(crate) struct Plan {
+    /// In order.
+    pub(crate) plays: Vec<Play>,
+}
+
+/// A play.
+#[derive(Debug)]
+pub(crate) struct Play {
+    /// Its index.
+    pub(crate) id: PlayId,
+    /// Its name; the pattern when it has none.
+    pub(crate) name: Arc<Node>,
+    /// Where it begins.
+    pub(crate) span: Span,
+    /// `playbook_dir`.
+    pub(crate) directory: PathBuf,
+    /// The host pattern, or a list of them.
+    pub(crate) hosts: Arc<Node>,
+    /// Its variables.
+    pub(crate) vars: Layer,
+    /// Files of variables; an entry may be a list of which the first that exists is taken.
+    pub(crate) vars_files: Vec<Arc<Node>>,
+    /// `gather_facts`; unset means: when something refers to a fact.
+    pub(crate) gather_facts: Option<Arc<Node>>,
+    /// What tasks inherit.
+    pub(crate) keywords: Arc<Keywords>,
+    /// Play keywords by name that are evaluated when the play begins: `serial`, `order`, `max_fail_percentage`,
+    /// `max_fail`, `force_handlers`, `any_errors_fatal`.
+    pub(crate) options: IndexMap<&'static str, Arc<Node>>,
+    /// Sorts the hosts.
+    pub(crate) order_by: Option<Expression>,
+    /// A batch never spans two values.
+    pub(crate) serial_by: Option<Expression>,
+    /// Conditions before and after each host.
+    pub(crate) gate: Vec<Arc<Task>>,
+    /// `pre_tasks`, `tasks`, `post_tasks`.
+    pub(crate) sections: [Vec<Item>; 3],
+    /// Handlers in definition order.
+    pub(crate) handlers: Vec<Item>,
+    /// The number of tasks, handlers and gates left out.
+    pub(crate) task_count: u32,
+}
+
+/// What is run one after another.
+#[derive(Debug, Clone)]
+pub(crate) enum Item {
+    /// A module call.
+    Task(Arc<Task>),
+    /// `block`, `rescue`, `always`.
+    Block(Arc<Block>),
+    /// `include_tasks`.
+    Include(Arc<Include>),
+}
+
+/// `block`, `rescue`, `always`.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// What `name:` says.
+    pub(crate) name: Option<Arc<Node>>,
+    /// The tasks.
+    pub(crate) block: Vec<Item>,
+    /// When one of them failed.
+    pub(crate) rescue: Vec<Item>,
+    /// In any case.
+    pub(crate) always: Vec<Item>,
+}
+
+/// A file of tasks that is read when it is reached.
+#[derive(Debug)]
+pub(crate) struct Include {
+    /// Its own id, name, `when`, loop and so on; the module is a placeholder that is never built.
+    pub(crate) task: Arc<Task>,
+    /// The file.
+    pub(crate) file: Arc<Node>,
+    /// What its tasks inherit.
+    pub(crate) inherited: Arc<Keywords>,
+    /// The folder of the file that it stands in.
+    pub(crate) directory: PathBuf,
+}
+
+/// A module call.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// Its index.
+    pub(crate) id: TaskId,
+    /// Its name as written.
+    pub(crate) name: Option<Arc<Node>>,
+    /// Where it stands.
+    pub(crate) span: Span,
+    /// The module.
+    pub(crate) module: &'static ModuleSpec,
+    /// Its arguments: a mapping whose values may be templates.
+    pub(crate) arguments: Arc<Node>,
+    /// Everything inherited and its own.
+    pub(crate) keywords: Arc<Keywords>,
+    /// The variable that gets its result.
+    pub(crate) register: Option<String>,
+    /// `loop:`.
+    pub(crate) repeat: Option<Loop>,
+    /// `until:`.
+    pub(crate) until: Vec<Condition>,
+    /// `retries:`.
+    pub(crate) retries: Option<Arc<Node>>,
+    /// `delay:` in seconds.
+    pub(crate) delay: Option<Arc<Node>>,
+    /// `changed_when:`.
+    pub(crate) changed_when: Option<Vec<Condition>>,
+    /// `failed_when:`.
+    pub(crate) failed_when: Option<Vec<Condition>>,
+    /// Topics of a handler.
+    pub(crate) listen: Vec<String>,
+    /// The folder of the file that it stands in.
+    pub(crate) directory: PathBuf,
+    /// Whether it is a handler.
+    pub(crate) handler: bool,
+}
+
+/// `loop:` and `loop_control:`.
+#[derive(Debug)]
+pub(crate) struct Loop {
+    /// The list.
+    pub(crate) items: Arc<Node>,
+    /// `item` or another name.
+    pub(crate) variable: String,
+    /// The variable of the index.
+    pub(crate) index: Option<String>,
+    /// What is shown for an item.
+    pub(crate) label: Option<Arc<Node>>,
+    /// Seconds between items.
+    pub(crate) pause: Option<Arc<Node>>,
+    /// Whether `ansible_loop` is set.
+    pub(crate) extended: bool,
+}
+
+/// A condition: an expression, or a constant.
+#[derive(Debug, Clone)]
+pub(crate) enum Condition {
+    /// An expression.
+    Expression(Expression),
+    /// `true`, `no`, …
+    Constant(bool),
+}
+
+/// What holds for a task: its own keywords and those of all around it, the nearest first where only one can hold.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Keywords {
+    /// Conditions, the outermost first.
+    pub(crate) when: Vec<Condition>,
+    /// All tags.
+    pub(crate) tags: BTreeSet<String>,
+    /// Block and task variables, the outermost first.
+    pub(crate) vars: Vec<Layer>,
+    /// Environments, the outermost first.
+    pub(crate) environment: Vec<Arc<Node>>,
+    /// The nearest of each keyword that has one value.
+    pub(crate) single: IndexMap<&'static str, Arc<Node>>,
+    /// Handlers to notify.
+    pub(crate) notify: Vec<Arc<Node>>,
+}
+
+impl Keywords {
+    /// A keyword's value as written.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Node>> {
+        self.single.get(name)
+    }
+}

@@ -1,0 +1,508 @@
+//! From what was written to the plan.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::keywords::list;
+use super::{Block, Include, Item, Keywords, Layer, Loop, Plan, Play, Task};
+use crate::base::{Node, NodeKind, PlayId, Span, TaskId};
+use crate::diag::{Diagnostic, did_you_mean};
+use crate::modules::{self, Arguments, Bound, Controller, Failure, ModuleSpec};
+use crate::playbook::{self, Entry, Playbook};
+use crate::template::{Engine, Expression};
+
+/// Which tasks are run, by tags.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    /// `--tags`; empty means all.
+    pub(crate) tags: BTreeSet<String>,
+    /// `--skip-tags`.
+    pub(crate) skip: BTreeSet<String>,
+}
+
+impl Selection {
+    /// Whether a task with these tags is run (facts/ansible.md §9.6, tags).
+    pub(crate) fn takes(&self, tags: &BTreeSet<String>) -> bool {
+        let has = |tag: &str| tags.contains(tag);
+        let asked = |tag: &str| self.tags.contains(tag);
+        let named = tags.iter().any(|tag| self.tags.contains(tag));
+        let everything = self.tags.is_empty() || asked("all");
+        let mut take = if has("never") {
+            named && !(tags.len() == 1 && !asked("never"))
+        } else {
+            everything
+                || named
+                || has("always")
+                || (asked("tagged") && !tags.is_empty())
+                || (asked("untagged") && tags.is_empty())
+        };
+        if has("always") && !has("never") {
+            take = true;
+        }
+        let skipped = tags.iter().any(|tag| self.skip.contains(tag))
+            || (self.skip.contains("all") && !has("always"))
+            || (self.skip.contains("tagged") && !tags.is_empty())
+            || (self.skip.contains("untagged") && tags.is_empty());
+        take && !skipped
+    }
+}
+
+/// Makes a plan, and goes on after mistakes.
+pub(crate) struct Compiler<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) wrong: Vec<Diagnostic>,
+    selection: &'a Selection,
+    next: u32,
+}
+
+/// The placeholder module of an include.
+pub(crate) const INCLUDE: ModuleSpec = ModuleSpec {
+    name: "include_tasks",
+    aliases: &[],
+    summary: "Runs the tasks of a file",
+    options: &[],
+    free_form: None,
+    open: true,
+    rules: &[],
+    check: None,
+    build: never_built,
+};
+
+fn never_built(_: &Arguments, _: &dyn Controller) -> Result<Bound, Failure> {
+    Err(Failure::new("an include is not a module"))
+}
+
+impl<'a> Compiler<'a> {
+    /// A compiler whose task ids begin at `next`.
+    pub(crate) fn new(engine: &'a Engine, selection: &'a Selection, next: u32) -> Self {
+        Self { engine, wrong: Vec::new(), selection, next }
+    }
+
+    /// What was wrong so far, and the id after the last task's.
+    pub(crate) fn finish(self) -> (Vec<Diagnostic>, u32) {
+        (self.wrong, self.next)
+    }
+
+    /// Checks the templates in a node.
+    pub(super) fn check(&mut self, node: &Node) {
+        self.wrong.extend(self.engine.check(node));
+    }
+
+    fn task_id(&mut self) -> TaskId {
+        self.next += 1;
+        TaskId(self.next - 1)
+    }
+
+    /// Compiles all plays.
+    pub(crate) fn plan(&mut self, playbook: &Playbook) -> Plan {
+        let plays = playbook.plays.iter().enumerate().map(|(at, play)| self.play(at, play)).collect();
+        Plan { plays }
+    }
+
+    fn play(&mut self, at: usize, play: &playbook::Play) -> Play {
+        let mut outer = Keywords::default();
+        let mut vars: IndexMap<String, Arc<Node>> = IndexMap::new();
+        for imported in &play.imported_with {
+            outer = self.inherit(&outer, imported, false);
+            vars.extend(self.vars_of(imported).iter().map(|(k, v)| (k.clone(), Arc::clone(v))));
+        }
+        let keywords = Arc::new(self.inherit(&outer, &play.keywords, false));
+        // What an import adds yields to the play's own variables.
+        vars.extend(self.vars_of(&play.keywords).iter().map(|(k, v)| (k.clone(), Arc::clone(v))));
+        let hosts = play.keywords.get("hosts").cloned().unwrap_or(Node { kind: NodeKind::Null, span: play.span });
+        self.check(&hosts);
+        let name = play.keywords.get("name").unwrap_or(&hosts).clone();
+        self.check(&name);
+        let mut options = IndexMap::new();
+        for name in [
+            "serial",
+            "order",
+            "max_fail_percentage",
+            "max_fail",
+            "force_handlers",
+            "any_errors_fatal",
+            "gather_subset",
+            "gather_timeout",
+        ] {
+            if let Some(value) = play.keywords.get(name) {
+                self.check(value);
+                self.play_option(name, value);
+                options.insert(name, Arc::new(value.clone()));
+            }
+        }
+        if let Some(strategy) = play.keywords.get("strategy") {
+            let name = strategy.as_str().unwrap_or_default();
+            if !matches!(name, "linear" | "ansible.builtin.linear") {
+                let message = format!("the strategy `{name}` is not supported yet");
+                self.wrong.push(
+                    Diagnostic::error(message, strategy.span).help("leave the line out: `linear` is what there is"),
+                );
+            }
+        }
+        let vars_files = play.keywords.get("vars_files").map(|files| {
+            self.check(files);
+            list(files).map(|file| Arc::new(file.clone())).collect()
+        });
+        let first = self.next;
+        let sections = [
+            self.items(&play.pre_tasks, &keywords, false),
+            self.items(&play.tasks, &keywords, false),
+            self.items(&play.post_tasks, &keywords, false),
+        ];
+        let task_count = self.next - first;
+        let handlers = self.items(&play.handlers, &keywords, true);
+        self.notified(&sections, &handlers);
+        let gate =
+            play.keywords.get("gate").map(|gate| self.gate(gate, &keywords, &play.directory)).unwrap_or_default();
+        Play {
+            id: PlayId(u32::try_from(at).unwrap_or(u32::MAX)),
+            name: Arc::new(name),
+            span: play.span,
+            directory: play.directory.clone(),
+            hosts: Arc::new(hosts),
+            vars: Arc::new(vars),
+            vars_files: vars_files.unwrap_or_default(),
+            gather_facts: play.keywords.get("gather_facts").map(|node| Arc::new(node.clone())),
+            keywords,
+            options,
+            order_by: self.play_expression(play, "order_by"),
+            serial_by: self.play_expression(play, "serial_by"),
+            gate,
+            sections,
+            handlers,
+            task_count,
+        }
+    }
+
+    fn vars_of(&mut self, keywords: &playbook::Keywords) -> Layer {
+        keywords.get("vars").and_then(|vars| self.layer(vars)).unwrap_or_default()
+    }
+
+    /// Checks the form of a play keyword whose value is written out.
+    fn play_option(&mut self, name: &str, value: &Node) {
+        if super::arguments::has_template(value) {
+            return;
+        }
+        let wrong = match name {
+            "serial" => {
+                list(value).find_map(|node| super::Serial::parse(&node.to_value()).err().map(|e| (e, node.span)))
+            }
+            "max_fail" => super::parse_count(&value.to_value()).err().map(|reason| (reason, value.span)),
+            "max_fail_percentage" => {
+                let number = crate::base::to_text(&value.to_value()).trim_end_matches('%').parse::<f64>();
+                number.is_err().then(|| ("`max_fail_percentage` is a number".to_owned(), value.span))
+            }
+            "order" => {
+                let words = ["inventory", "reverse_inventory", "sorted", "reverse_sorted", "shuffle"];
+                let text = value.as_str().unwrap_or_default();
+                (!words.contains(&text) && !matches!(value.kind, NodeKind::Null))
+                    .then(|| (format!("`order` is one of {}", words.join(", ")), value.span))
+            }
+            _ => None,
+        };
+        if let Some((reason, span)) = wrong {
+            self.wrong.push(Diagnostic::error(reason, span));
+        }
+    }
+
+    /// An expression, with or without braces around it.
+    fn play_expression(&mut self, play: &playbook::Play, name: &str) -> Option<Expression> {
+        let node = play.keywords.get(name)?;
+        let Some(text) = node.as_str() else {
+            let message = format!("`{name}` is an expression, not {}", node.type_name());
+            self.wrong.push(Diagnostic::error(message, node.span).help("for example: \"{{ mesos.is_leader }}\""));
+            return None;
+        };
+        let bare = text.trim().strip_prefix("{{").and_then(|rest| rest.strip_suffix("}}")).unwrap_or(text);
+        match self.engine.expression(bare.trim(), node.span) {
+            Ok(expression) => Some(expression),
+            Err(diagnostic) => {
+                self.wrong.push(diagnostic);
+                None
+            }
+        }
+    }
+
+    /// The conditions of `gate:`: each an expression, or a module call.
+    fn gate(&mut self, gate: &Node, keywords: &Arc<Keywords>, directory: &std::path::Path) -> Vec<Arc<Task>> {
+        let mut tasks = Vec::new();
+        for node in list(gate) {
+            let (module, arguments) = match (&node.kind, node.as_map()) {
+                (NodeKind::String { .. } | NodeKind::Bool(_), _) => {
+                    let that = Node { kind: NodeKind::Seq(vec![node.clone()]), span: node.span };
+                    let key = Node::string("that", node.span);
+                    ("assert".to_owned(), Node { kind: NodeKind::Map(vec![(key, that)]), span: node.span })
+                }
+                (_, Some([(module, arguments)])) => (module.as_str().unwrap_or_default().to_owned(), arguments.clone()),
+                _ => {
+                    let message =
+                        "a gate is a list of conditions: expressions, or calls such as `wait_for: {port: 5050}`";
+                    self.wrong.push(Diagnostic::error(message, node.span));
+                    continue;
+                }
+            };
+            let task = playbook::Task {
+                span: node.span,
+                module,
+                module_span: node.span,
+                arguments,
+                more: None,
+                keywords: playbook::Keywords::default(),
+                directory: directory.to_owned(),
+            };
+            // A gate is asked whatever tags were chosen: leaving it out is not how to make a run shorter.
+            if let Some(task) = self.task(&task, keywords, false, false) {
+                tasks.push(Arc::new(task));
+            }
+        }
+        tasks
+    }
+
+    /// Compiles a task list.
+    pub(crate) fn items(&mut self, entries: &[Entry], outer: &Arc<Keywords>, handlers: bool) -> Vec<Item> {
+        entries.iter().filter_map(|entry| self.item(entry, outer, handlers)).collect()
+    }
+
+    fn item(&mut self, entry: &Entry, outer: &Arc<Keywords>, handlers: bool) -> Option<Item> {
+        match entry {
+            Entry::Task(task) => self.task(task, outer, handlers, true).map(|task| Item::Task(Arc::new(task))),
+            Entry::Block(block) => {
+                let keywords = Arc::new(self.inherit(outer, &block.keywords, true));
+                let name = block.keywords.get("name").map(|name| Arc::new(name.clone()));
+                let compiled = Block {
+                    name,
+                    block: self.items(&block.block, &keywords, handlers),
+                    rescue: self.items(&block.rescue, &keywords, handlers),
+                    always: self.items(&block.always, &keywords, handlers),
+                };
+                let empty = compiled.block.is_empty() && compiled.rescue.is_empty() && compiled.always.is_empty();
+                (!empty).then(|| Item::Block(Arc::new(compiled)))
+            }
+            Entry::Include(include) => self.include(include, outer, handlers),
+        }
+    }
+
+    fn include(&mut self, include: &playbook::Include, outer: &Arc<Keywords>, handlers: bool) -> Option<Item> {
+        // An include's own tags and conditions choose the include; only variables and `apply` reach its tasks.
+        let own = Arc::new(self.inherit(outer, &include.keywords, true));
+        self.check(&include.file);
+        let mut inherited = Keywords { vars: own.vars.clone(), ..(**outer).clone() };
+        inherited = self.inherit(&inherited, &include.apply, true);
+        let task = self.with_keywords(&include.keywords, &INCLUDE, include.span, own, &include.directory, handlers);
+        if !self.selection.takes(&task.keywords.tags) {
+            return None;
+        }
+        Some(Item::Include(Arc::new(Include {
+            task: Arc::new(task),
+            file: Arc::new(include.file.clone()),
+            inherited: Arc::new(inherited),
+            directory: include.directory.clone(),
+        })))
+    }
+
+    fn task(&mut self, task: &playbook::Task, outer: &Keywords, handler: bool, by_tags: bool) -> Option<Task> {
+        let keywords = Arc::new(self.inherit(outer, &task.keywords, true));
+        let Some(spec) = modules::find(&task.module) else {
+            self.unknown_module(&task.module, task.module_span, handler);
+            return None;
+        };
+        let arguments = self.arguments(spec, task);
+        let mut compiled = self.with_keywords(&task.keywords, spec, task.span, keywords, &task.directory, handler);
+        compiled.arguments = Arc::new(arguments);
+        compiled.span = task.module_span;
+        (!by_tags || self.selection.takes(&compiled.keywords.tags)).then_some(compiled)
+    }
+
+    fn unknown_module(&mut self, name: &str, span: Span, handler: bool) {
+        let level = if handler { playbook::Level::Handler } else { playbook::Level::Task };
+        let diagnostic = Diagnostic::error(format!("unknown module `{name}`"), span);
+        let module = did_you_mean(name, modules::REGISTRY.iter().map(|spec| spec.name));
+        let keyword = did_you_mean(name, playbook::all_names(level));
+        self.wrong.push(match module.or(keyword) {
+            Some(meant) => diagnostic.label(format!("did you mean `{meant}`?")),
+            None => diagnostic
+                .help(format!("modules: {}", modules::REGISTRY.iter().map(|s| s.name).collect::<Vec<_>>().join(", "))),
+        });
+    }
+
+    fn with_keywords(
+        &mut self,
+        own: &playbook::Keywords,
+        module: &'static ModuleSpec,
+        span: Span,
+        keywords: Arc<Keywords>,
+        directory: &std::path::Path,
+        handler: bool,
+    ) -> Task {
+        let written = |name: &str| own.get(name).map(|node| Arc::new(node.clone()));
+        for name in ["name", "retries", "delay"] {
+            if let Some(node) = own.get(name) {
+                self.check(node);
+            }
+        }
+        let register = own.get("register").and_then(|node| match node.as_str() {
+            Some(name) if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
+                Some(name.to_owned())
+            }
+            _ => {
+                self.wrong.push(Diagnostic::error("`register` needs the name of a variable", node.span));
+                None
+            }
+        });
+        Task {
+            id: self.task_id(),
+            name: written("name"),
+            span,
+            module,
+            arguments: Arc::new(Node { kind: NodeKind::Map(Vec::new()), span }),
+            register,
+            repeat: self.repeat(own),
+            until: own.get("until").map(|node| self.conditions(node)).unwrap_or_default(),
+            retries: written("retries"),
+            delay: written("delay"),
+            changed_when: own.get("changed_when").map(|node| self.conditions(node)),
+            failed_when: own.get("failed_when").map(|node| self.conditions(node)),
+            listen: own
+                .get("listen")
+                .map(|node| list(node).filter_map(|n| n.as_str().map(str::to_owned)).collect())
+                .unwrap_or_default(),
+            directory: directory.to_owned(),
+            keywords,
+            handler,
+        }
+    }
+
+    fn repeat(&mut self, own: &playbook::Keywords) -> Option<Loop> {
+        let control = own.get("loop_control");
+        let Some(items) = own.get("loop") else {
+            if let Some(span) = own.span("loop_control") {
+                self.wrong.push(Diagnostic::error("`loop_control` needs a `loop`", span));
+            }
+            return None;
+        };
+        self.check(items);
+        if !matches!(items.kind, NodeKind::Seq(_) | NodeKind::String { .. }) {
+            let message = format!("`loop` needs a list, not {}", items.type_name());
+            self.wrong.push(Diagnostic::error(message, items.span));
+        }
+        let mut repeat = Loop {
+            items: Arc::new(items.clone()),
+            variable: "item".to_owned(),
+            index: None,
+            label: None,
+            pause: None,
+            extended: false,
+        };
+        for (key, value) in control.and_then(Node::as_map).unwrap_or_default() {
+            self.check(value);
+            let text = || value.as_str().map(str::to_owned);
+            match key.as_str().unwrap_or_default() {
+                "loop_var" => repeat.variable = text().unwrap_or(repeat.variable),
+                "index_var" => repeat.index = text(),
+                "label" => repeat.label = Some(Arc::new(value.clone())),
+                "pause" => repeat.pause = Some(Arc::new(value.clone())),
+                "extended" => repeat.extended = matches!(value.kind, NodeKind::Bool(true)),
+                "extended_allitems" => {}
+                other => {
+                    let known = ["loop_var", "index_var", "label", "pause", "extended"];
+                    let diagnostic = Diagnostic::error(format!("`loop_control` has no `{other}`"), key.span);
+                    self.wrong.push(diagnostic.help(format!("keys: {}", known.join(", "))));
+                }
+            }
+        }
+        Some(repeat)
+    }
+
+    /// Names that are notified must be a handler's or a topic: Ansible finds out only after the change was made.
+    fn notified(&mut self, sections: &[Vec<Item>], handlers: &[Item]) {
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        let mut open = false;
+        each_task(handlers, &mut |task, include| {
+            open |= include;
+            known.extend(task.listen.iter().cloned());
+            match task.name.as_ref().and_then(|name| name.as_str()) {
+                Some(name) if name.contains("{{") => open = true,
+                Some(name) => {
+                    known.insert(name.to_owned());
+                }
+                None => {}
+            }
+        });
+        if open {
+            return;
+        }
+        let mut wrong = Vec::new();
+        let mut look = |task: &Task, _: bool| {
+            for node in &task.keywords.notify {
+                let Some(name) = node.as_str().filter(|name| !name.contains("{{") && !known.contains(*name)) else {
+                    continue;
+                };
+                let diagnostic = Diagnostic::error(format!("no handler is called or listens to `{name}`"), node.span);
+                let diagnostic = match did_you_mean(name, known.iter().map(String::as_str)) {
+                    Some(meant) => diagnostic.label(format!("did you mean `{meant}`?")),
+                    None => diagnostic,
+                };
+                if !wrong.contains(&diagnostic) {
+                    wrong.push(diagnostic);
+                }
+            }
+        };
+        for items in sections.iter().map(Vec::as_slice).chain([handlers]) {
+            each_task(items, &mut look);
+        }
+        self.wrong.extend(wrong);
+    }
+}
+
+/// Calls `f` for every task, with whether it is an include.
+pub(crate) fn each_task(items: &[Item], f: &mut dyn FnMut(&Task, bool)) {
+    for item in items {
+        match item {
+            Item::Task(task) => f(task, false),
+            Item::Include(include) => f(&include.task, true),
+            Item::Block(block) => {
+                each_task(&block.block, f);
+                each_task(&block.rescue, f);
+                each_task(&block.always, f);
+            }
+        }
+    }
+}
+
+/// Where files named by a task are looked for: the folder of its file and the playbook's.
+#[expect(dead_code, reason = "the runner asks for it when it looks for local files")]
+pub(crate) fn search_folders(task: &Task, play: &Play) -> [PathBuf; 2] {
+    [task.directory.clone(), play.directory.clone()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(tags: &str, skip: &str, on_task: &str) -> bool {
+        let set = |text: &str| text.split(',').filter(|t| !t.is_empty()).map(str::to_owned).collect();
+        Selection { tags: set(tags), skip: set(skip) }.takes(&set(on_task))
+    }
+
+    #[test]
+    fn tags_choose_as_in_ansible() {
+        assert!(takes("", "", ""));
+        assert!(takes("", "", "a"));
+        assert!(!takes("", "", "never"));
+        assert!(!takes("", "", "never,a"));
+        assert!(takes("a", "", "never,a"));
+        assert!(takes("never", "", "never"));
+        assert!(takes("a", "", "always"));
+        assert!(!takes("a", "", "b"));
+        assert!(takes("a,b", "", "b"));
+        assert!(!takes("", "a", "a"));
+        assert!(!takes("", "always", "always"));
+        assert!(takes("tagged", "", "a"));
+        assert!(!takes("tagged", "", ""));
+        assert!(takes("untagged", "", ""));
+        assert!(!takes("untagged", "", "a"));
+    }
+}
