@@ -1,0 +1,382 @@
+//! A built module meets its host: probes and steps, gates that wait, changes of the run.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::HostTask;
+use super::connect::Way;
+use super::render::Room;
+use crate::base::{Map, Output, Script, Value};
+use crate::event::{EventKind, Status, StepDiff, StepLine};
+use crate::modules::{Act, Applied, Change, Done, Effect, Failure, Gate, State, Step, Verdict};
+use crate::transport::{Command, Lost, Unreachable};
+
+/// What came of one try.
+#[derive(Debug, Clone)]
+pub(super) struct Acted {
+    pub(super) status: Status,
+    /// The result without `changed` and `failed`.
+    pub(super) result: Map,
+    pub(super) steps: Vec<StepLine>,
+    /// Why, for people; empty when there is nothing to say.
+    pub(super) message: String,
+    pub(super) effect: Effect,
+}
+
+impl Acted {
+    pub(super) fn new(status: Status, result: Map) -> Self {
+        Self { status, result, steps: Vec::new(), message: String::new(), effect: Effect::None }
+    }
+
+    pub(super) fn failed(failure: Failure) -> Self {
+        let mut result = failure.result;
+        result.insert("msg".to_owned(), Value::from(failure.message.as_str()));
+        Self { message: failure.message, ..Self::new(Status::Failed, result) }
+    }
+
+    pub(super) fn unreachable(reason: &Unreachable) -> Self {
+        let mut result = Map::new();
+        let message = reason.to_string();
+        result.insert("msg".to_owned(), Value::from(message.as_str()));
+        result.insert("unreachable".to_owned(), Value::from(true));
+        Self { message, ..Self::new(Status::Unreachable, result) }
+    }
+
+    pub(super) fn unpredictable(why: impl Into<String>) -> Self {
+        Self { message: why.into(), ..Self::new(Status::Unpredictable, Map::new()) }
+    }
+
+    /// A command that has no end.
+    fn lost(lost: &Lost) -> Self {
+        match lost {
+            Lost::NotStarted(reason) => Self::unreachable(reason),
+            Lost::InFlight(reason) => {
+                let mut acted = Self::unreachable(reason);
+                acted.message = lost.to_string();
+                acted.result.insert("msg".to_owned(), Value::from(acted.message.as_str()));
+                Self { status: Status::Unknown, ..acted }
+            }
+            Lost::Become(reason) | Lost::Local(reason) => Self::failed(Failure::new(reason.clone())),
+            Lost::TimedOut(_) => Self::failed(Failure::new(lost.to_string())),
+        }
+    }
+}
+
+/// How often a state whose change was cut off by a lost connection is looked at and completed.
+const TRIES_AFTER_A_CUT: usize = 3;
+
+/// How many rounds of questions a gate may ask in one look.
+const ROUNDS: usize = 16;
+
+impl HostTask {
+    /// A command of this task.
+    pub(super) fn command(&self, way: &Way, environment: &[(String, String)], script: Script) -> Command {
+        let mut command = Command::new(script);
+        command.r#become.clone_from(&way.r#become);
+        command.environment = environment.to_vec();
+        command.timeout = self.timeout;
+        command
+    }
+
+    fn look_command(&self, way: &Way, environment: &[(String, String)], probe: &Script, keep: usize) -> Command {
+        let mut command = self.command(way, environment, probe.clone());
+        command.keep = keep;
+        command
+    }
+
+    /// Looks, and does what is missing.
+    pub(super) async fn state(&self, state: &dyn State, way: &Way, environment: &[(String, String)]) -> Acted {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let connection = match self.run.connection(&self.target, way).await {
+                Ok(connection) => connection,
+                Err(reason) => return Acted::unreachable(&reason),
+            };
+            let probe = state.probe();
+            let predicted = if self.check { self.target.state().predicted.get(probe.as_str()).cloned() } else { None };
+            let seen = match predicted {
+                Some(Some(seen)) => seen,
+                Some(None) => return Acted::unpredictable("it depends on what an earlier task would change"),
+                None if probe.is_empty() => Output::default(),
+                None => match connection.run(&self.look_command(way, environment, &probe, state.keep())).await {
+                    Ok(seen) => seen,
+                    // Looking changes nothing, so it can be done again.
+                    Err(Lost::InFlight(_)) if tries < TRIES_AFTER_A_CUT => {
+                        self.run.forget(&self.target, way).await;
+                        continue;
+                    }
+                    Err(Lost::InFlight(reason)) => {
+                        self.run.forget(&self.target, way).await;
+                        return Acted::unreachable(&reason);
+                    }
+                    Err(lost) => return Acted::lost(&lost),
+                },
+            };
+            let change = match state.steps(&seen) {
+                Ok(change) => change,
+                Err(_) if self.check && self.target.state().would_change => {
+                    return Acted::unpredictable("it depends on what an earlier task would change");
+                }
+                Err(failure) => return Acted::failed(failure),
+            };
+            let steps: Vec<StepLine> = change.steps.iter().map(|step| self.line(step)).collect();
+            if change.steps.is_empty() {
+                let finished = state.finish(change, &[]);
+                return finished.map_or_else(Acted::failed, |result| {
+                    Acted::new(if tries > 1 { Status::Changed } else { Status::Ok }, result)
+                });
+            }
+            if self.check {
+                return self.preview(state, &probe, &seen, change, steps);
+            }
+            let item = self.item;
+            let started = EventKind::ActStarted {
+                key: self.key.clone(),
+                host: self.host.name.clone(),
+                item,
+                steps: steps.clone(),
+            };
+            if let Err(reason) = self.run.bus.record(started).await {
+                self.run.interrupt.soft.cancel();
+                return Acted::failed(Failure::new(format!(
+                    "nothing was done: the journal can't be written: {reason}"
+                )));
+            }
+            let done = self.apply(&change, way, environment, connection.as_ref()).await;
+            let finished = EventKind::ActFinished {
+                key: self.key.clone(),
+                host: self.host.name.clone(),
+                item,
+                done: done.is_ok(),
+            };
+            self.run.bus.emit(finished);
+            match done {
+                Ok(outputs) => {
+                    let acted = match state.finish(change, &outputs) {
+                        Ok(result) => Acted::new(Status::Changed, result),
+                        Err(failure) => Acted::failed(failure),
+                    };
+                    return Acted { steps, ..acted };
+                }
+                Err(Lost::InFlight(reason)) => {
+                    self.run.forget(&self.target, way).await;
+                    // What is wanted can be looked at again and completed; a command that can't be seen through can't.
+                    let repeatable = change.steps.iter().all(|step| !step.opaque && !step.once);
+                    if !repeatable || tries >= TRIES_AFTER_A_CUT || self.run.interrupt.hard.is_cancelled() {
+                        return Acted { steps, ..Acted::lost(&Lost::InFlight(reason)) };
+                    }
+                }
+                Err(lost) => {
+                    if matches!(lost, Lost::NotStarted(_)) {
+                        self.run.forget(&self.target, way).await;
+                    }
+                    return Acted { steps, ..Acted::lost(&lost) };
+                }
+            }
+        }
+    }
+
+    /// Check mode: what would be done, and what the host would look like then.
+    fn preview(&self, state: &dyn State, probe: &Script, seen: &Output, change: Change, steps: Vec<StepLine>) -> Acted {
+        let opaque = change.steps.iter().find(|step| step.opaque).map(|step| step.summary.clone());
+        let expected = if opaque.is_some() { None } else { state.expect(seen, &change) };
+        {
+            let mut host = self.target.state();
+            host.would_change = true;
+            if !probe.is_empty() {
+                host.predicted.insert(probe.as_str().to_owned(), expected);
+            }
+        }
+        match opaque {
+            Some(summary) => Acted { steps, ..Acted::unpredictable(format!("would {summary}")) },
+            None => Acted { steps, ..Acted::new(Status::Changed, change.result) },
+        }
+    }
+
+    fn line(&self, step: &Step) -> StepLine {
+        let diff = step.diff.as_ref().filter(|_| self.diff && !self.no_log).map(|diff| StepDiff {
+            before_header: diff.before_header.clone(),
+            after_header: diff.after_header.clone(),
+            before: diff.before.clone(),
+            after: diff.after.clone(),
+        });
+        let summary = if self.no_log { "do what `no_log` hides".to_owned() } else { step.summary.clone() };
+        StepLine { summary, diff, opaque: step.opaque }
+    }
+
+    /// Does the steps one after another until one fails.
+    async fn apply(
+        &self,
+        change: &Change,
+        way: &Way,
+        environment: &[(String, String)],
+        connection: &dyn crate::transport::Connection,
+    ) -> Result<Vec<Applied>, Lost> {
+        let mut outputs = Vec::new();
+        for step in &change.steps {
+            match &step.act {
+                Act::Script { script, stdin } => {
+                    let mut command = self.command(way, environment, script.clone());
+                    command.stdin.clone_from(stdin);
+                    if stdin.as_ref().is_some_and(|content| content.len() > 1 << 20) {
+                        command.progress = Some(self.progress());
+                    }
+                    let output = connection.run(&command).await?;
+                    let failed = output.status != 0;
+                    outputs.push(Applied::Output(output));
+                    if failed {
+                        break;
+                    }
+                }
+                Act::Fetch { script, to, sha1 } => {
+                    let command = self.command(way, environment, script.clone());
+                    let output = fetch(connection, &command, to, sha1.as_deref()).await?;
+                    let failed = output.status != 0;
+                    outputs.push(Applied::Output(output));
+                    if failed {
+                        break;
+                    }
+                }
+                Act::Http(request) => {
+                    let answer = self.http(request, None, way).await;
+                    let failed = answer.is_err();
+                    outputs.push(Applied::Http(answer));
+                    if failed {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn progress(&self) -> Arc<dyn Fn(u64, u64) + Send + Sync> {
+        let (bus, key, host) = (Arc::clone(&self.run.bus), self.key.clone(), self.host.name.clone());
+        Arc::new(move |bytes, of| bus.emit(EventKind::Sent { key: key.clone(), host: host.clone(), bytes, of }))
+    }
+
+    /// Asks until it holds, can't hold any more, or the time is over.
+    pub(super) async fn gate(&self, gate: &dyn Gate, way: &Way) -> Acted {
+        let timing = gate.timing();
+        let began = Instant::now();
+        let mut memory = Value::Null;
+        if !timing.delay.is_zero() && !self.check && !self.pause(timing.delay).await {
+            return Acted::failed(Failure::new("interrupted while it waited"));
+        }
+        loop {
+            let mut answers = Vec::new();
+            for _ in 0..ROUNDS {
+                let questions = gate.questions(&answers);
+                if questions.is_empty() {
+                    break;
+                }
+                let asked = questions.into_iter().map(|question| self.answer(question, way));
+                answers.extend(futures::future::join_all(asked).await);
+            }
+            let elapsed = began.elapsed();
+            let why = match gate.judge(&answers, &mut memory, elapsed) {
+                Verdict::Ready(result) => return Acted::new(Status::Ok, result),
+                Verdict::Never(failure) if self.check && self.target.state().would_change => {
+                    return Acted::unpredictable(format!("not now: {}", failure.message));
+                }
+                Verdict::Never(failure) => return Acted::failed(failure),
+                Verdict::NotYet(why) => why,
+            };
+            if self.check {
+                return Acted::unpredictable(format!("would wait: {why}"));
+            }
+            let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            self.run.bus.emit(EventKind::Waiting {
+                key: self.key.clone(),
+                host: self.host.name.clone(),
+                module: self.task.module.name.to_owned(),
+                why: why.clone(),
+                waited: millis(elapsed),
+                within: millis(timing.within),
+            });
+            if elapsed >= timing.within {
+                return Acted::failed(gate.expired(&why, elapsed));
+            }
+            let left = timing.within.saturating_sub(elapsed);
+            if !self.pause(timing.every.min(left).max(Duration::from_millis(10))).await {
+                return Acted::failed(Failure::new(format!("interrupted while it waited: {why}")));
+            }
+        }
+    }
+
+    /// Waits; false when the run is cut off meanwhile.
+    pub(super) async fn pause(&self, duration: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => true,
+            () = self.run.interrupt.hard.cancelled() => false,
+        }
+    }
+
+    /// A change of the run.
+    pub(super) async fn course(
+        &self,
+        course: &dyn crate::modules::Course,
+        room: &Room,
+        here: &dyn crate::modules::Controller,
+    ) -> Acted {
+        let run_it = || tokio::task::block_in_place(|| course.run(here));
+        let mut done = run_it();
+        let needed = room.scope.needs.take();
+        if !needed.is_empty() {
+            for name in needed {
+                if let Err(super::render::Trouble::Failed(failure)) = self.run.gather(&name, self.play_run()).await {
+                    return Acted::failed(failure);
+                }
+            }
+            done = run_it();
+        }
+        match done {
+            Ok(Done { changed, result, effect }) => {
+                let mut acted = Acted::new(if changed { Status::Changed } else { Status::Ok }, result);
+                acted.effect = effect;
+                acted
+            }
+            Err(failure) => Acted::failed(failure),
+        }
+    }
+}
+
+/// Brings a file here: to a name of its own beside the wanted one, checked, then renamed.
+async fn fetch(
+    connection: &dyn crate::transport::Connection,
+    command: &Command,
+    to: &Path,
+    sha1: Option<&str>,
+) -> Result<Output, Lost> {
+    let local = |error: std::io::Error| Lost::Local(format!("cannot write {}: {error}", to.display()));
+    let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(parent).map_err(local)?;
+    let temporary = tempfile::Builder::new().prefix(".stagger-").tempfile_in(parent).map_err(local)?;
+    let path: PathBuf = temporary.path().to_owned();
+    let mut output = connection.fetch(command, &path).await?;
+    if output.status != 0 {
+        return Ok(output);
+    }
+    if let Some(wanted) = sha1 {
+        let read = path.clone();
+        let got = tokio::task::spawn_blocking(move || super::controller::Digests::default().once(&read))
+            .await
+            .map_err(|error| Lost::Local(error.to_string()))?
+            .map_err(Lost::Local)?;
+        if got.sha1 != wanted {
+            output.status = 1;
+            output.stderr = format!(
+                "what arrived has the SHA-1 {}, the host's file has {wanted}: it changed while it was read",
+                got.sha1
+            )
+            .into_bytes();
+            return Ok(output);
+        }
+    }
+    temporary.persist(to).map_err(|error| local(error.error))?;
+    Ok(output)
+}

@@ -1,0 +1,566 @@
+//! One task on one host: loop, conditions, arguments, tries, and what the result counts as.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use serde_json::json;
+
+use super::Run;
+use super::act::Acted;
+use super::connect::Way;
+use super::controller::Here;
+use super::host::Host;
+use super::play::PlayRun;
+use super::render::{Room, Trouble};
+use crate::base::{Map, Value, Var, parse_duration, to_text};
+use crate::event::{EventKind, Status, StepLine, TaskKey};
+use crate::modules::{self, Arguments, Bound, Effect, Failure, OptKind};
+use crate::plan::{Loop, Task};
+
+/// One task on one host.
+pub(super) struct HostTask {
+    pub(super) run: Arc<Run>,
+    pub(super) room: Room,
+    pub(super) task: Arc<Task>,
+    pub(super) key: TaskKey,
+    /// Whose task it is.
+    pub(super) host: Arc<Host>,
+    /// Where it is done: the host, or the one it is delegated to.
+    pub(super) target: Arc<Host>,
+    pub(super) check: bool,
+    pub(super) diff: bool,
+    pub(super) no_log: bool,
+    pub(super) timeout: Option<Duration>,
+    /// The loop item's index.
+    pub(super) item: u32,
+}
+
+/// What a host's task came to.
+#[derive(Debug, Clone)]
+pub(super) struct HostResult {
+    pub(super) status: Status,
+    /// As registered.
+    pub(super) result: Map,
+    pub(super) steps: Vec<StepLine>,
+    pub(super) message: String,
+    pub(super) notified: Vec<String>,
+    /// In check mode: what is registered can't be known.
+    pub(super) unknown: Option<String>,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl HostResult {
+    pub(super) fn of(acted: Acted) -> Self {
+        let unknown = (acted.status == Status::Unpredictable).then(|| acted.message.clone());
+        let effects = if acted.effect == Effect::None { Vec::new() } else { vec![acted.effect] };
+        Self {
+            status: acted.status,
+            result: acted.result,
+            steps: acted.steps,
+            message: acted.message,
+            notified: Vec::new(),
+            unknown,
+            effects,
+        }
+    }
+
+    fn trouble(trouble: Trouble) -> Self {
+        Self::of(match trouble {
+            Trouble::Unknown(why) => Acted::unpredictable(format!("it depends on: {why}")),
+            Trouble::Failed(failure) => Acted::failed(failure),
+        })
+    }
+
+    pub(super) fn skipped(reason: &str, condition: Option<&str>) -> Self {
+        let mut result = Map::new();
+        result.insert("changed".to_owned(), Value::from(false));
+        result.insert("skipped".to_owned(), Value::from(true));
+        result.insert("skip_reason".to_owned(), Value::from(reason));
+        if let Some(condition) = condition {
+            result.insert("false_condition".to_owned(), Value::from(condition));
+        }
+        Self { message: reason.to_owned(), ..Self::of(Acted::new(Status::Skipped, result)) }
+    }
+}
+
+/// How many tries a task has when `until` is given and `retries` is not (facts/ansible.md §9.6).
+const RETRIES: u32 = 3;
+
+/// Seconds between tries when `delay` is not given.
+const DELAY: f64 = 5.0;
+
+impl HostTask {
+    pub(super) fn play_run(&self) -> Option<&Arc<PlayRun>> {
+        self.room.play.as_ref()
+    }
+
+    /// Runs the task, loop and all.
+    pub(super) async fn run(&mut self) -> HostResult {
+        let Some(repeat) = &self.task.repeat else { return self.once(self.room.clone(), None).await };
+        let task = Arc::clone(&self.task);
+        // A false condition skips the task before a list that may then be undefined is looked at.
+        let items = match self.room.render(&repeat.items).await {
+            Ok(Value::Array(items)) => items,
+            Ok(other) => {
+                let message = format!("`loop` needs a list, not {}", crate::base::type_name(&other));
+                return HostResult::of(Acted::failed(Failure::new(message)));
+            }
+            Err(trouble) => {
+                return match self.room.first_false(&task.keywords.when).await {
+                    Ok(Some(condition)) => HostResult::skipped("Conditional result was False", Some(&condition)),
+                    _ => HostResult::trouble(trouble),
+                };
+            }
+        };
+        if items.is_empty() {
+            return HostResult::skipped("No items in the list", None);
+        }
+        self.items(&task, repeat_of(&task), items).await
+    }
+
+    async fn items(&mut self, task: &Arc<Task>, repeat: Option<&Loop>, items: Vec<Value>) -> HostResult {
+        let Some(repeat) = repeat else { return HostResult::skipped("No items in the list", None) };
+        let mut all: Vec<HostResult> = Vec::new();
+        let count = items.len();
+        for (at, item) in items.iter().enumerate() {
+            if at > 0
+                && let Some(seconds) =
+                    repeat.pause.as_ref().and_then(|node| parse_duration(&to_text(&node.to_value())).ok())
+                && !self.check
+            {
+                self.pause(seconds).await;
+            }
+            self.item = u32::try_from(at).unwrap_or(u32::MAX);
+            let room = self.room.with(|scope| {
+                scope.locals.insert(repeat.variable.clone(), Var::data(item.clone()));
+                scope.locals.insert("ansible_loop_var".to_owned(), Var::data(repeat.variable.as_str()));
+                if let Some(index) = &repeat.index {
+                    scope.locals.insert(index.clone(), Var::data(at));
+                    scope.locals.insert("ansible_index_var".to_owned(), Var::data(index.as_str()));
+                }
+                if repeat.extended {
+                    scope.locals.insert("ansible_loop".to_owned(), Var::data(extended(&items, at)));
+                }
+            });
+            let mut result = self.once(room.clone(), Some(item)).await;
+            result.result.insert(repeat.variable.clone(), item.clone());
+            result.result.insert("ansible_loop_var".to_owned(), Value::from(repeat.variable.as_str()));
+            if let Some(index) = &repeat.index {
+                result.result.insert(index.clone(), Value::from(at));
+                result.result.insert("ansible_index_var".to_owned(), Value::from(index.as_str()));
+            }
+            let label = match &repeat.label {
+                Some(label) => room.text(label).await.unwrap_or_else(|_| to_text(item)),
+                None => to_text(item),
+            };
+            self.run.bus.emit(EventKind::ItemFinished {
+                key: self.key.clone(),
+                host: self.host.name.clone(),
+                item: if self.no_log { "(hidden by no_log)".to_owned() } else { label },
+                status: result.status,
+                steps: result.steps.clone(),
+                result: self.shown(&result.result),
+            });
+            let gone = matches!(result.status, Status::Unreachable | Status::Unknown)
+                || self.run.interrupt.hard.is_cancelled();
+            all.push(result);
+            if gone && at + 1 < count {
+                break;
+            }
+        }
+        aggregate(task, all)
+    }
+
+    /// The result as it is shown and kept.
+    pub(super) fn shown(&self, result: &Map) -> Map {
+        if !self.no_log {
+            return result.clone();
+        }
+        let mut hidden = Map::new();
+        let text = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+        hidden.insert("censored".to_owned(), Value::from(text));
+        if let Some(changed) = result.get("changed") {
+            hidden.insert("changed".to_owned(), changed.clone());
+        }
+        hidden
+    }
+
+    /// Once, without a loop or for one item of it.
+    async fn once(&self, room: Room, item: Option<&Value>) -> HostResult {
+        match room.first_false(&self.task.keywords.when).await {
+            Ok(None) => {}
+            Ok(Some(condition)) => return HostResult::skipped("Conditional result was False", Some(&condition)),
+            Err(trouble) => return HostResult::trouble(trouble),
+        }
+        match self.tries(&room).await {
+            Ok(mut result) => {
+                if result.status == Status::Changed && !self.task.keywords.notify.is_empty() {
+                    for node in &self.task.keywords.notify {
+                        match room.render(node).await {
+                            Ok(Value::Array(names)) => result.notified.extend(names.iter().map(to_text)),
+                            Ok(name) => result.notified.push(to_text(&name)),
+                            Err(trouble) => return HostResult::trouble(trouble),
+                        }
+                    }
+                }
+                let _ = item;
+                result
+            }
+            Err(trouble) => HostResult::trouble(trouble),
+        }
+    }
+
+    async fn tries(&self, room: &Room) -> Result<HostResult, Trouble> {
+        let number = async |node: &Option<Arc<crate::base::Node>>| -> Result<Option<f64>, Trouble> {
+            let Some(node) = node else { return Ok(None) };
+            let text = room.text(node).await?;
+            let wrong = || {
+                Trouble::Failed(Failure::new(format!(
+                    "`{text}` is not a number ({})",
+                    self.run.sources.place(node.span)
+                )))
+            };
+            text.trim().parse::<f64>().map(Some).map_err(|_| wrong())
+        };
+        let retries = number(&self.task.retries).await?;
+        let delay = number(&self.task.delay).await?.unwrap_or(DELAY);
+        let repeats = !self.task.until.is_empty() || retries.is_some();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count that people wrote, clamped"
+        )]
+        let retries = if repeats { retries.map_or(RETRIES, |n| n.clamp(0.0, 1e9) as u32) } else { 0 };
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            let mut result = self.one_try(room).await?;
+            if !repeats {
+                return Ok(result);
+            }
+            let gone = matches!(
+                result.status,
+                Status::Unreachable | Status::Unknown | Status::Unpredictable | Status::Skipped
+            );
+            if gone {
+                return Ok(result);
+            }
+            let holds = if self.task.until.is_empty() {
+                result.status != Status::Failed
+            } else {
+                let judged = self.judging(room, &result);
+                judged.first_false(&self.task.until).await?.is_none()
+            };
+            let attempts = if holds { tried } else { retries };
+            result.result.insert("attempts".to_owned(), Value::from(attempts.max(1)));
+            if holds || self.check {
+                return Ok(result);
+            }
+            if tried > retries {
+                if result.status != Status::Failed {
+                    result.status = Status::Failed;
+                }
+                if result.message.is_empty() {
+                    let until: Vec<&str> = self
+                        .task
+                        .until
+                        .iter()
+                        .map(|condition| match condition {
+                            crate::plan::Condition::Expression(expression) => expression.text(),
+                            crate::plan::Condition::Constant(_) => "False",
+                        })
+                        .collect();
+                    result.message = format!("not so after {tried} tries: {}", until.join(" and "));
+                    result.result.entry("msg").or_insert_with(|| Value::from(result.message.as_str()));
+                }
+                result.result.insert("failed".to_owned(), Value::from(true));
+                return Ok(result);
+            }
+            let left = retries - tried + 1;
+            let name =
+                self.task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(self.task.module.name).to_owned();
+            self.run.bus.emit(EventKind::Retrying { key: self.key.clone(), host: self.host.name.clone(), name, left });
+            if !self.pause(Duration::try_from_secs_f64(delay).unwrap_or_default()).await {
+                return Ok(result);
+            }
+        }
+    }
+
+    /// A scope in which the result can be judged under the name that it will be registered by.
+    fn judging(&self, room: &Room, result: &HostResult) -> Room {
+        room.with(|scope| {
+            if let Some(name) = &self.task.register {
+                let var = match &result.unknown {
+                    Some(why) => Var::Unknown(why.as_str().into()),
+                    None => Var::data(Value::Object(result.result.clone())),
+                };
+                scope.locals.insert(name.clone(), var);
+            }
+        })
+    }
+
+    async fn one_try(&self, room: &Room) -> Result<HostResult, Trouble> {
+        let acted = match self.timeout {
+            Some(timeout) => match tokio::time::timeout(timeout, self.module(room)).await {
+                Ok(acted) => acted?,
+                Err(_) => Acted::failed(Failure::new(format!(
+                    "the task took longer than its timeout of {} s",
+                    timeout.as_secs()
+                ))),
+            },
+            None => self.module(room).await?,
+        };
+        let mut result = HostResult::of(acted);
+        if matches!(result.status, Status::Unreachable | Status::Unknown | Status::Skipped) {
+            mark(&mut result);
+            return Ok(result);
+        }
+        if result.unknown.is_some() {
+            // `changed_when: false` is known whatever the command does.
+            mark(&mut result);
+            return Ok(result);
+        }
+        mark(&mut result);
+        if let Some(conditions) = &self.task.changed_when
+            && result.status != Status::Failed
+        {
+            let judged = self.judging(room, &result);
+            let changed = judged.first_false(conditions).await?.is_none() && !conditions.is_empty();
+            result.status = if changed { Status::Changed } else { Status::Ok };
+            mark(&mut result);
+        } else if let Some(conditions) = &self.task.changed_when {
+            let judged = self.judging(room, &result);
+            if let Ok(outcome) = judged.first_false(conditions).await {
+                result.result.insert("changed".to_owned(), Value::from(outcome.is_none()));
+            }
+        }
+        if let Some(conditions) = &self.task.failed_when {
+            let judged = self.judging(room, &result);
+            let failed = judged.first_false(conditions).await?.is_none() && !conditions.is_empty();
+            let changed = result.result.get("changed") == Some(&Value::from(true));
+            if failed {
+                if result.status != Status::Failed {
+                    let text: Vec<String> = conditions
+                        .iter()
+                        .map(|condition| match condition {
+                            crate::plan::Condition::Expression(expression) => expression.text().to_owned(),
+                            crate::plan::Condition::Constant(_) => "True".to_owned(),
+                        })
+                        .collect();
+                    result.message = format!("`failed_when` holds: {}", text.join(" and "));
+                }
+                result.status = Status::Failed;
+            } else if result.status == Status::Failed {
+                result.status = if changed { Status::Changed } else { Status::Ok };
+                result.message.clear();
+            }
+            result.result.insert("failed".to_owned(), Value::from(failed));
+            result.result.insert("failed_when_result".to_owned(), Value::from(failed));
+        }
+        Ok(result)
+    }
+
+    /// Renders the arguments, builds the module and lets it meet the host.
+    async fn module(&self, room: &Room) -> Result<Acted, Trouble> {
+        let spec = self.task.module;
+        let mut rendered = Map::new();
+        for (key, value) in self.task.arguments.as_map().unwrap_or_default() {
+            let name = room.text(key).await?;
+            let kind = modules::find_option(spec, &name).map(|option| option.kind);
+            let value = if kind == Some(OptKind::Expression) {
+                value.to_value()
+            } else {
+                // One option at a time inside a mapping, so that `omit` can leave the option out.
+                let single = crate::base::Node {
+                    kind: crate::base::NodeKind::Map(vec![(crate::base::Node::string("v", key.span), value.clone())]),
+                    span: value.span,
+                };
+                match room.render(&single).await.map_err(|trouble| self.at(trouble, &name, value.span))? {
+                    Value::Object(mut map) => match map.remove("v") {
+                        Some(value) => value,
+                        None => continue,
+                    },
+                    other => other,
+                }
+            };
+            rendered.insert(name, value);
+        }
+        let arguments = Arguments::check(spec, rendered).map_err(Trouble::Failed)?;
+        let connection_room =
+            if Arc::ptr_eq(&self.host, &self.target) { room.clone() } else { Room::new(&self.run, &self.target, None) };
+        let way = room.way(&self.task, &connection_room).await?;
+        let environment = self.environment(room).await?;
+        let mut folders = vec![self.task.directory.clone()];
+        if let Some(play) = self.play_run()
+            && !folders.contains(&play.plan.directory)
+        {
+            folders.push(play.plan.directory.clone());
+        }
+        let here = Here { room: room.clone(), folders, diff: self.diff && !self.no_log, user: way.user() };
+        let build = || tokio::task::block_in_place(|| (spec.build)(&arguments, &here));
+        let mut bound = build();
+        let needed = room.scope.needs.take();
+        if !needed.is_empty() {
+            for name in needed {
+                self.run.gather(&name, self.play_run()).await?;
+            }
+            bound = build();
+        }
+        Ok(match bound {
+            Err(failure) => Acted::failed(failure),
+            Ok(Bound::State(state)) => self.state(state.as_ref(), &way, &environment).await,
+            Ok(Bound::Gate(gate)) => self.gate(gate.as_ref(), &way).await,
+            Ok(Bound::Course(course)) => self.course(course.as_ref(), room, &here).await,
+        })
+    }
+
+    fn at(&self, trouble: Trouble, option: &str, span: crate::base::Span) -> Trouble {
+        match trouble {
+            Trouble::Failed(failure) => {
+                let place = self.run.sources.place(span);
+                let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
+                let message =
+                    format!("`{option}` of `{}` can't be rendered: {}{place}", self.task.module.name, failure.message);
+                Trouble::Failed(Failure { message, ..failure })
+            }
+            unknown => unknown,
+        }
+    }
+
+    async fn environment(&self, room: &Room) -> Result<Vec<(String, String)>, Trouble> {
+        let mut environment: IndexMap<String, String> = IndexMap::new();
+        for node in &self.task.keywords.environment {
+            let parts = match room.render(node).await? {
+                Value::Array(parts) => parts,
+                one => vec![one],
+            };
+            for part in parts {
+                match part {
+                    Value::Object(map) => {
+                        environment.extend(map.iter().map(|(name, value)| (name.clone(), to_text(value))))
+                    }
+                    Value::Null => {}
+                    other => {
+                        let message = format!("`environment` is a mapping, not {}", crate::base::type_name(&other));
+                        return Err(Trouble::Failed(Failure::new(message)));
+                    }
+                }
+            }
+        }
+        Ok(environment.into_iter().collect())
+    }
+}
+
+fn repeat_of(task: &Task) -> Option<&Loop> {
+    task.repeat.as_ref()
+}
+
+/// Writes the status into the result, as Ansible's results carry it.
+fn mark(result: &mut HostResult) {
+    match result.status {
+        Status::Changed => {
+            result.result.insert("changed".to_owned(), Value::from(true));
+        }
+        Status::Unreachable | Status::Unknown => {
+            result.result.insert("changed".to_owned(), Value::from(false));
+            result.result.insert("unreachable".to_owned(), Value::from(true));
+        }
+        _ => {
+            result.result.entry("changed").or_insert(Value::from(false));
+            if result.status == Status::Ok {
+                result.result.insert("changed".to_owned(), Value::from(false));
+            }
+        }
+    }
+    if result.status == Status::Failed {
+        result.result.insert("failed".to_owned(), Value::from(true));
+    } else if matches!(result.status, Status::Ok | Status::Changed) {
+        result.result.insert("failed".to_owned(), Value::from(false));
+    }
+}
+
+/// `ansible_loop`.
+fn extended(items: &[Value], at: usize) -> Value {
+    let length = items.len();
+    let mut map = Map::new();
+    map.insert("index".to_owned(), json!(at + 1));
+    map.insert("index0".to_owned(), json!(at));
+    map.insert("first".to_owned(), json!(at == 0));
+    map.insert("last".to_owned(), json!(at + 1 == length));
+    map.insert("length".to_owned(), json!(length));
+    map.insert("revindex".to_owned(), json!(length - at));
+    map.insert("revindex0".to_owned(), json!(length - at - 1));
+    map.insert("allitems".to_owned(), json!(items));
+    if let Some(previous) = at.checked_sub(1).and_then(|at| items.get(at)) {
+        map.insert("previtem".to_owned(), previous.clone());
+    }
+    if let Some(next) = items.get(at + 1) {
+        map.insert("nextitem".to_owned(), next.clone());
+    }
+    Value::Object(map)
+}
+
+/// The result of a loop, as Ansible registers it.
+fn aggregate(task: &Task, all: Vec<HostResult>) -> HostResult {
+    let any = |status: Status| all.iter().any(|result| result.status == status);
+    let every = |status: Status| all.iter().all(|result| result.status == status);
+    let status = if any(Status::Unknown) {
+        Status::Unknown
+    } else if any(Status::Unreachable) {
+        Status::Unreachable
+    } else if any(Status::Failed) {
+        Status::Failed
+    } else if every(Status::Skipped) {
+        Status::Skipped
+    } else if any(Status::Unpredictable) {
+        Status::Unpredictable
+    } else if any(Status::Changed) {
+        Status::Changed
+    } else {
+        Status::Ok
+    };
+    let changed = all.iter().any(|result| result.result.get("changed") == Some(&Value::from(true)));
+    let mut result = Map::new();
+    result.insert("changed".to_owned(), Value::from(changed));
+    let message = match status {
+        Status::Skipped => "All items skipped",
+        Status::Failed => "One or more items failed",
+        _ => "All items completed",
+    };
+    if status == Status::Skipped {
+        result.insert("skipped".to_owned(), Value::from(true));
+    } else {
+        result.insert("skipped".to_owned(), Value::from(false));
+    }
+    if matches!(status, Status::Failed | Status::Unreachable | Status::Unknown) {
+        result.insert("failed".to_owned(), Value::from(true));
+    }
+    result.insert("msg".to_owned(), Value::from(message));
+    // Facts of items are the host's too.
+    let facts: Vec<&Map> =
+        all.iter().filter_map(|r| r.result.get("ansible_facts").and_then(Value::as_object)).collect();
+    if !facts.is_empty() {
+        let merged: Map = facts.into_iter().flat_map(|map| map.iter().map(|(k, v)| (k.clone(), v.clone()))).collect();
+        result.insert("ansible_facts".to_owned(), Value::Object(merged));
+    }
+    let results = all.iter().map(|one| Value::Object(one.result.clone())).collect();
+    result.insert("results".to_owned(), Value::Array(results));
+    let said: Vec<&str> =
+        all.iter().filter(|r| r.status == status).map(|r| r.message.as_str()).filter(|m| !m.is_empty()).collect();
+    let message = match status {
+        Status::Ok | Status::Changed => String::new(),
+        _ => said.first().map_or_else(|| message.to_owned(), |first| (*first).to_owned()),
+    };
+    let unknown = all.iter().find_map(|r| r.unknown.clone());
+    let _ = task;
+    HostResult {
+        status,
+        result,
+        steps: Vec::new(),
+        message,
+        notified: all.iter().flat_map(|r| r.notified.iter().cloned()).collect(),
+        unknown,
+        effects: all.into_iter().flat_map(|r| r.effects).collect(),
+    }
+}

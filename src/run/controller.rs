@@ -1,0 +1,250 @@
+//! What a module may ask of this machine and this run.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::render::Room;
+use crate::base::{LocalFile, Scope as _, Span, Value, Var};
+use crate::modules::{Controller, Failure, Folder, LocalEntry, TemplateOptions};
+use crate::template;
+
+/// Digests of local files, computed once a run. A file that changes while the run goes on is caught when it is sent: the host's
+/// digest of what arrived is compared with this one.
+#[derive(Debug, Default)]
+pub(crate) struct Digests(Mutex<HashMap<PathBuf, Cell>>);
+
+type Cell = Arc<OnceLock<Result<Arc<LocalFile>, String>>>;
+
+impl Digests {
+    /// The digests of a file that is asked for once.
+    pub(super) fn once(&self, path: &Path) -> Result<Arc<LocalFile>, String> {
+        self.of(path)
+    }
+
+    fn of(&self, path: &Path) -> Result<Arc<LocalFile>, String> {
+        let cell = {
+            let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cells.entry(path.to_owned()).or_default())
+        };
+        // Many hosts ask for one file at the same time: one computes, the others wait for it.
+        cell.get_or_init(|| digest(path).map(Arc::new)).clone()
+    }
+}
+
+fn digest(path: &Path) -> Result<LocalFile, String> {
+    use sha2::Digest as _;
+    use std::io::Read as _;
+    use std::os::unix::fs::PermissionsExt as _;
+    let wrong = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
+    let mut file = std::fs::File::open(path).map_err(wrong)?;
+    let metadata = file.metadata().map_err(wrong)?;
+    if metadata.is_dir() {
+        return Err(format!("{} is a folder, not a file", path.display()));
+    }
+    let (mut sha256, mut sha1, mut size) = (sha2::Sha256::new(), sha1::Sha1::new(), 0u64);
+    let mut buffer = vec![0u8; 256 * 1024];
+    loop {
+        let count = file.read(&mut buffer).map_err(wrong)?;
+        if count == 0 {
+            break;
+        }
+        let bytes = buffer.get(..count).unwrap_or_default();
+        sha256.update(bytes);
+        sha1.update(bytes);
+        size += count as u64;
+    }
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    Ok(LocalFile {
+        path: path.to_owned(),
+        size,
+        sha256: hex(&sha256.finalize()),
+        sha1: hex(&sha1.finalize()),
+        mode: metadata.permissions().mode() & 0o7777,
+    })
+}
+
+/// The controller for one host at one task.
+pub(super) struct Here {
+    pub(super) room: Room,
+    /// Folders in which files are looked for: the task's file's and the playbook's.
+    pub(super) folders: Vec<PathBuf>,
+    pub(super) diff: bool,
+    pub(super) user: String,
+}
+
+impl Here {
+    fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
+        #[expect(clippy::disallowed_methods, reason = "a module's local file, read for it by the run")]
+        std::fs::read(path).map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
+    }
+}
+
+impl Controller for Here {
+    fn host(&self) -> &str {
+        &self.room.scope.host.name
+    }
+
+    fn find(&self, folder: Folder, name: &str) -> Result<PathBuf, Failure> {
+        let expanded = match name.strip_prefix("~/") {
+            Some(rest) => std::env::home_dir().map_or_else(|| PathBuf::from(name), |home| home.join(rest)),
+            None => PathBuf::from(name),
+        };
+        if expanded.is_absolute() {
+            return if expanded.exists() {
+                Ok(expanded)
+            } else {
+                Err(Failure::new(format!("no such file here: {}", expanded.display())))
+            };
+        }
+        let sub = match folder {
+            Folder::Files => "files",
+            Folder::Templates => "templates",
+            Folder::Vars => "vars",
+        };
+        let mut looked = Vec::new();
+        for base in &self.folders {
+            for candidate in [base.join(sub).join(&expanded), base.join(&expanded)] {
+                if candidate.exists() {
+                    return Ok(candidate);
+                }
+                let shown = candidate.display().to_string();
+                if !looked.contains(&shown) {
+                    looked.push(shown);
+                }
+            }
+        }
+        Err(Failure::new(format!("no such file here: `{name}`; looked for {}", looked.join(", "))))
+    }
+
+    fn digest(&self, path: &Path) -> Result<Arc<LocalFile>, Failure> {
+        self.room.run.digests.of(path).map_err(Failure::new)
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Failure> {
+        Self::read_file(path)
+    }
+
+    fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure> {
+        let mut entries = Vec::new();
+        list_into(path, "", &mut entries)?;
+        Ok(entries)
+    }
+
+    fn render_file(&self, path: &Path, options: &TemplateOptions) -> Result<String, Failure> {
+        let text = String::from_utf8(Self::read_file(path)?)
+            .map_err(|_| Failure::new(format!("{} is not UTF-8 text", path.display())))?;
+        let managed = self.room.with(|scope| {
+            scope.locals.insert("ansible_managed".to_owned(), Var::data("Ansible managed"));
+            scope.locals.insert("template_path".to_owned(), Var::data(path.display().to_string()));
+        });
+        let folders: Vec<PathBuf> = path
+            .parent()
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(self.folders.iter().map(|f| f.join("templates")))
+            .chain(self.folders.iter().cloned())
+            .collect();
+        let pair = |first: usize, second: usize, default: (String, String)| {
+            let given = |at: usize| options.delimiters.get(at).cloned().flatten();
+            (given(first).unwrap_or(default.0), given(second).unwrap_or(default.1))
+        };
+        let default = template::TextOptions::default();
+        let options = template::TextOptions {
+            trim_blocks: options.trim_blocks,
+            lstrip_blocks: options.lstrip_blocks,
+            block: pair(0, 1, default.block),
+            variable: pair(2, 3, default.variable),
+            comment: pair(4, 5, default.comment),
+            newline: default.newline,
+            loader: Some(Arc::new(move |name: &str| {
+                folders
+                    .iter()
+                    .map(|folder| folder.join(name))
+                    .find_map(|file| Self::read_file(&file).ok().and_then(|bytes| String::from_utf8(bytes).ok()))
+            })),
+        };
+        self.room
+            .run
+            .engine
+            .render_text(&text, &options, &managed.as_scope(), &path.display().to_string())
+            .map_err(|error| Failure::new(error.to_string()))
+    }
+
+    fn evaluate(&self, expression: &str) -> Result<Value, Failure> {
+        let compiled =
+            self.room.run.engine.expression(expression, Span::NONE).map_err(|wrong| Failure::new(wrong.message))?;
+        self.room.run.engine.evaluate(&compiled, &self.room.as_scope()).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    fn variable(&self, name: &str) -> Option<Value> {
+        value_of(&self.room, name)
+    }
+
+    fn variable_of(&self, host: &str, name: &str) -> Option<Value> {
+        if !self.room.run.inventory().contains(host) {
+            return None;
+        }
+        let host = self.room.run.hosts.get(host);
+        value_of(&Room::new(&self.room.run, &host, self.room.play.as_ref()), name)
+    }
+
+    fn group(&self, name: &str) -> Option<Vec<String>> {
+        self.room.run.inventory().group_hosts(name).map(|hosts| hosts.into_iter().map(str::to_owned).collect())
+    }
+
+    fn wants_diff(&self) -> bool {
+        self.diff
+    }
+
+    fn verbosity(&self) -> u8 {
+        self.room.run.options.verbosity
+    }
+
+    fn remote_user(&self) -> String {
+        self.user.clone()
+    }
+}
+
+fn value_of(room: &Room, name: &str) -> Option<Value> {
+    match room.scope.variable(name)? {
+        Var::Data(value) => Some((*value).clone()),
+        Var::Written(node) => room.run.engine.render(&node, &room.as_scope()).ok(),
+        Var::Members(_) => {
+            let expression = room.run.engine.expression(name, Span::NONE).ok()?;
+            room.run.engine.evaluate(&expression, &room.as_scope()).ok()
+        }
+        Var::Unknown(_) => None,
+    }
+}
+
+fn list_into(folder: &Path, below: &str, entries: &mut Vec<LocalEntry>) -> Result<(), Failure> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let wrong = |error: std::io::Error| Failure::new(format!("cannot read {}: {error}", folder.display()));
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(wrong)? {
+        names.push(entry.map_err(wrong)?.file_name());
+    }
+    names.sort();
+    for name in names {
+        let path = folder.join(&name);
+        let metadata = std::fs::metadata(&path).map_err(wrong)?;
+        let shown =
+            name.to_str().ok_or_else(|| Failure::new(format!("{} has a name that is not UTF-8", path.display())))?;
+        let name = if below.is_empty() { shown.to_owned() } else { format!("{below}/{shown}") };
+        let directory = metadata.is_dir();
+        entries.push(LocalEntry {
+            name: name.clone(),
+            path: path.clone(),
+            directory,
+            mode: metadata.permissions().mode() & 0o7777,
+        });
+        if directory {
+            if entries.len() > 1_000_000 {
+                return Err(Failure::new(format!("{} holds too many files", folder.display())));
+            }
+            list_into(&path, &name, entries)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What a run knows of one host.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use indexmap::IndexMap;
+
+use super::guard::Standing;
+use crate::base::{Map, Output, Value, Var};
+use crate::event::Tally;
+use crate::transport::Connection;
+
+/// One host. Shared by the tasks at work on it.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// Its inventory name.
+    pub(crate) name: String,
+    state: Mutex<HostState>,
+    /// The open connections by how they are made (a task may log in as another user, or locally).
+    pub(super) connections: tokio::sync::Mutex<HashMap<String, Arc<dyn Connection>>>,
+}
+
+/// Its state.
+#[derive(Debug)]
+pub(crate) struct HostState {
+    /// Whether it takes part.
+    pub(crate) standing: Standing,
+    /// Facts, without the `ansible_` prefix where they have one.
+    pub(crate) facts: IndexMap<String, Arc<Value>>,
+    /// Whether facts were gathered.
+    pub(crate) gathered: bool,
+    /// `set_fact` and `register`.
+    pub(crate) registered: IndexMap<String, Var>,
+    /// Handlers notified and not run yet, in order of notification.
+    pub(crate) notified: Vec<String>,
+    /// Its counts.
+    pub(crate) tally: Tally,
+    /// Whether anything was tried on it.
+    pub(crate) attempted: bool,
+    /// In check mode: what a probe would answer after the changes that were previewed; `None` when that can't be said.
+    pub(crate) predicted: HashMap<String, Option<Output>>,
+    /// In check mode: whether something would have been changed, so that later answers may be stale.
+    pub(crate) would_change: bool,
+    /// What failed last, for a rescue section: the task's name and its result.
+    pub(crate) failure: Option<(String, Map)>,
+    /// Errors of hosts that `meta: clear_host_errors` forgives; they return in the next play.
+    pub(crate) forgiven: bool,
+}
+
+impl Host {
+    pub(super) fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: Mutex::new(HostState {
+                standing: Standing::Active,
+                facts: IndexMap::new(),
+                gathered: false,
+                registered: IndexMap::new(),
+                notified: Vec::new(),
+                tally: Tally::default(),
+                attempted: false,
+                predicted: HashMap::new(),
+                would_change: false,
+                failure: None,
+                forgiven: false,
+            }),
+            connections: tokio::sync::Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Its state, for a moment. Never held over an await.
+    pub(crate) fn state(&self) -> MutexGuard<'_, HostState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it stands.
+    pub(crate) fn standing(&self) -> Standing {
+        self.state().standing
+    }
+
+    /// Takes facts that a module returned: `ansible_hostname` and the like lose their prefix, as in `ansible_facts`.
+    pub(crate) fn add_facts(&self, facts: &Map) {
+        let mut state = self.state();
+        for (name, value) in facts {
+            let name = name.strip_prefix("ansible_").unwrap_or(name);
+            state.facts.insert(name.to_owned(), Arc::new(value.clone()));
+        }
+    }
+}
+
+/// The hosts of a run by name. Made when first named.
+#[derive(Debug, Default)]
+pub(crate) struct Hosts(Mutex<IndexMap<String, Arc<Host>>>);
+
+impl Hosts {
+    /// A host by name.
+    pub(crate) fn get(&self, name: &str) -> Arc<Host> {
+        let mut hosts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(hosts.entry(name.to_owned()).or_insert_with(|| Arc::new(Host::new(name))))
+    }
+
+    /// All hosts that were named.
+    pub(crate) fn all(&self) -> Vec<Arc<Host>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+/// A set of host names that need their facts gathered before an expression can be evaluated.
+#[derive(Debug, Default)]
+pub(crate) struct Needs(Mutex<HashSet<String>>);
+
+impl Needs {
+    pub(super) fn add(&self, host: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
+    }
+
+    /// Takes what was collected.
+    pub(super) fn take(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.0.lock().unwrap_or_else(PoisonError::into_inner).drain().collect();
+        names.sort();
+        names
+    }
+}

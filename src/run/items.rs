@@ -1,0 +1,360 @@
+//! Task lists on the hosts of a batch: blocks with rescue and always, includes, meta.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures::future::BoxFuture;
+use indexmap::IndexMap;
+use serde_json::json;
+
+use super::guard::{Rules, Standing};
+use super::host::Host;
+use super::play::BatchRun;
+use super::render::Trouble;
+use super::task::{Locals, Rescue};
+use crate::base::{Value, Var, to_text};
+use crate::diag::{Severity, render_all};
+use crate::event::{EventKind, Status};
+use crate::modules::{self, Arguments, Bound, Effect, Failure, Meta};
+use crate::plan::{Block, Compiler, Include, Item, Selection, Task};
+use crate::playbook;
+
+/// How deep includes may include.
+const DEEPEST: usize = 64;
+
+/// What a file's tasks run for: the hosts that include it, with their loop variables.
+type Included = IndexMap<(PathBuf, String), (Vec<Arc<Host>>, HashMap<String, IndexMap<String, Var>>)>;
+
+impl BatchRun {
+    /// Runs items in order; gives the hosts that got to the end. `even_if_halted` is for `always` sections.
+    pub(super) fn items<'a>(
+        self: &'a Arc<Self>,
+        items: &'a [Item],
+        hosts: Vec<Arc<Host>>,
+        rescue: Rescue,
+        even_if_halted: bool,
+        locals: Locals,
+        depth: usize,
+    ) -> BoxFuture<'a, Vec<Arc<Host>>> {
+        Box::pin(async move {
+            let mut live = hosts;
+            for item in items {
+                live.retain(|host| {
+                    host.standing() == Standing::Active || even_if_halted && host.standing() == Standing::Failed
+                });
+                if live.is_empty() || self.ended.load(Ordering::SeqCst) {
+                    break;
+                }
+                if self.run.interrupt.hard.is_cancelled() || (self.stops_now() && !even_if_halted) {
+                    break;
+                }
+                live = match item {
+                    Item::Task(task) => match meta_of(task) {
+                        Some(meta) => self.meta(task, meta, live, &locals).await,
+                        None => self.task(task, live, rescue, &locals).await,
+                    },
+                    Item::Block(block) => self.block(block, live, rescue, even_if_halted, &locals, depth).await,
+                    Item::Include(include) => self.include(include, live, rescue, even_if_halted, &locals, depth).await,
+                };
+            }
+            live
+        })
+    }
+
+    /// Under Ansible's rules a guard that fired stops the batch at that task; under ours hosts at work finish.
+    fn stops_now(&self) -> bool {
+        self.run.options.rules == Rules::Ansible && self.halted.load(Ordering::SeqCst)
+    }
+
+    async fn block(
+        self: &Arc<Self>,
+        block: &Block,
+        hosts: Vec<Arc<Host>>,
+        rescue: Rescue,
+        even_if_halted: bool,
+        locals: &Locals,
+        depth: usize,
+    ) -> Vec<Arc<Host>> {
+        let can_rescue = !block.rescue.is_empty();
+        let inner = if can_rescue { Rescue::Taken } else { rescue };
+        let mut live = self.items(&block.block, hosts.clone(), inner, even_if_halted, Arc::clone(locals), depth).await;
+        let is_in = |host: &Arc<Host>, list: &[Arc<Host>]| list.iter().any(|other| Arc::ptr_eq(other, host));
+        if can_rescue {
+            let failed: Vec<Arc<Host>> = hosts
+                .iter()
+                .filter(|host| {
+                    !is_in(host, &live) && host.standing() == Standing::Active && host.state().failure.is_some()
+                })
+                .cloned()
+                .collect();
+            if !failed.is_empty() {
+                let mut with: HashMap<String, IndexMap<String, Var>> = (**locals).clone();
+                for host in &failed {
+                    let Some((name, result)) = host.state().failure.take() else { continue };
+                    let variables = with.entry(host.name.clone()).or_default();
+                    variables.insert("ansible_failed_task".to_owned(), Var::data(json!({"name": name})));
+                    variables.insert("ansible_failed_result".to_owned(), Var::data(Value::Object(result)));
+                }
+                let rescued = self.items(&block.rescue, failed, rescue, even_if_halted, Arc::new(with), depth).await;
+                live.extend(rescued);
+            }
+        }
+        if !block.always.is_empty() {
+            let reachable: Vec<Arc<Host>> = hosts
+                .iter()
+                .filter(|host| matches!(host.standing(), Standing::Active | Standing::Failed))
+                .cloned()
+                .collect();
+            let after = self.items(&block.always, reachable, rescue, true, Arc::clone(locals), depth).await;
+            live.retain(|host| is_in(host, &after));
+        }
+        hosts.into_iter().filter(|host| is_in(host, &live) && host.standing() == Standing::Active).collect()
+    }
+
+    async fn include(
+        self: &Arc<Self>,
+        include: &Include,
+        hosts: Vec<Arc<Host>>,
+        rescue: Rescue,
+        even_if_halted: bool,
+        locals: &Locals,
+        depth: usize,
+    ) -> Vec<Arc<Host>> {
+        let task = &include.task;
+        let mut files: Included = IndexMap::new();
+        let mut live = Vec::new();
+        for host in hosts {
+            match self.included_by(include, &host, locals).await {
+                Ok(uses) => {
+                    for (path, label, variables) in uses {
+                        let (hosts, with) = files.entry((path, label)).or_default();
+                        hosts.push(Arc::clone(&host));
+                        with.insert(host.name.clone(), variables);
+                    }
+                    live.push(host);
+                }
+                Err(trouble) => {
+                    let failure = match trouble {
+                        Trouble::Unknown(why) => Failure::new(format!("the file to include depends on: {why}")),
+                        Trouble::Failed(failure) => failure,
+                    };
+                    self.fail(task, &host, failure, rescue);
+                }
+            }
+        }
+        if depth > DEEPEST {
+            for host in &live {
+                self.fail(task, host, Failure::new("files include one another without end"), rescue);
+            }
+            return Vec::new();
+        }
+        for ((path, _), (hosts, with)) in files {
+            let key = crate::event::TaskKey { play: self.play.plan.id, batch: self.index, task: task.id, pass: 0 };
+            let names = hosts.iter().map(|host| host.name.clone()).collect();
+            self.run.bus.emit(EventKind::Included { key, file: path.display().to_string(), hosts: names });
+            let items = match self.read(include, &path) {
+                Ok(items) => items,
+                Err(failure) => {
+                    for host in &hosts {
+                        self.fail(task, host, failure.clone(), rescue);
+                    }
+                    live.retain(|host| !hosts.iter().any(|other| Arc::ptr_eq(other, host)));
+                    continue;
+                }
+            };
+            for host in &hosts {
+                let mut state = host.state();
+                state.attempted = true;
+                state.tally.ok += 1;
+            }
+            let mut merged: HashMap<String, IndexMap<String, Var>> = (**locals).clone();
+            for (name, variables) in with {
+                merged.entry(name).or_default().extend(variables);
+            }
+            let at_work: Vec<Arc<Host>> =
+                hosts.into_iter().filter(|host| live.iter().any(|other| Arc::ptr_eq(other, host))).collect();
+            let done = self.items(&items, at_work.clone(), rescue, even_if_halted, Arc::new(merged), depth + 1).await;
+            let lost = |host: &Arc<Host>| {
+                at_work.iter().any(|other| Arc::ptr_eq(other, host))
+                    && !done.iter().any(|other| Arc::ptr_eq(other, host))
+            };
+            live.retain(|host| !lost(host));
+        }
+        live
+    }
+
+    /// The files that a host includes, one for each loop item, with the variables of each.
+    async fn included_by(
+        self: &Arc<Self>,
+        include: &Include,
+        host: &Arc<Host>,
+        locals: &Locals,
+    ) -> Result<Vec<(PathBuf, String, IndexMap<String, Var>)>, Trouble> {
+        let task = &include.task;
+        let room = self.room(host, task, locals);
+        let items: Vec<Option<Value>> = match &task.repeat {
+            None => vec![None],
+            Some(repeat) => match room.render(&repeat.items).await? {
+                Value::Array(items) => items.into_iter().map(Some).collect(),
+                other => {
+                    let message = format!("`loop` needs a list, not {}", crate::base::type_name(&other));
+                    return Err(Trouble::Failed(Failure::new(message)));
+                }
+            },
+        };
+        let mut uses = Vec::new();
+        let mut skipped = true;
+        for (at, item) in items.iter().enumerate() {
+            let mut variables: IndexMap<String, Var> = IndexMap::new();
+            if let (Some(repeat), Some(item)) = (&task.repeat, item) {
+                variables.insert(repeat.variable.clone(), Var::data(item.clone()));
+                if let Some(index) = &repeat.index {
+                    variables.insert(index.clone(), Var::data(at));
+                }
+            }
+            let inner = room.with(|scope| scope.locals.extend(variables.clone()));
+            if inner.first_false(&task.keywords.when).await?.is_some() {
+                continue;
+            }
+            skipped = false;
+            let name = inner.text(&include.file).await?;
+            let near = include.directory.join(&name);
+            let path = if near.exists() { near } else { self.play.plan.directory.join(&name) };
+            let label = item.as_ref().map(to_text).unwrap_or_default();
+            uses.push((path, format!("{at} {label}"), variables));
+        }
+        if skipped {
+            let mut state = host.state();
+            state.attempted = true;
+            state.tally.skipped += 1;
+        }
+        Ok(uses)
+    }
+
+    /// Reads and compiles an included file, once a run and place.
+    fn read(&self, include: &Include, path: &std::path::Path) -> Result<Arc<Vec<Item>>, Failure> {
+        let cache_key = (path.to_owned(), include.task.id);
+        let mut cache = self.play.included.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(items) = cache.get(&cache_key) {
+            return Ok(Arc::clone(items));
+        }
+        let is_module = |name: &str| modules::find(name).is_some();
+        let (entries, mut wrong) = playbook::load_tasks(&self.run.sources, path, &self.play.plan.directory, &is_module);
+        let options = &self.run.options;
+        let selection = Selection {
+            tags: options.tags.iter().cloned().collect(),
+            skip: options.skip_tags.iter().cloned().collect(),
+        };
+        let next = self.run.next_task.load(Ordering::SeqCst);
+        let mut compiler = Compiler::new(&self.run.engine, &selection, next);
+        let items = compiler.items(&entries, &include.inherited, include.task.handler);
+        let (more, next) = compiler.finish();
+        self.run.next_task.store(next, Ordering::SeqCst);
+        wrong.extend(more);
+        if wrong.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            let text = render_all(&wrong, &self.run.sources, false);
+            return Err(Failure::new(format!("{} can't be included:\n{text}", path.display())));
+        }
+        let items = Arc::new(items);
+        cache.insert(cache_key, Arc::clone(&items));
+        Ok(items)
+    }
+
+    /// A failure of ours on a host at a task that is no module call.
+    pub(super) fn fail(&self, task: &Task, host: &Arc<Host>, failure: Failure, rescue: Rescue) {
+        let mut result = failure.result;
+        result.insert("msg".to_owned(), Value::from(failure.message.as_str()));
+        result.insert("failed".to_owned(), Value::from(true));
+        let tally = {
+            let mut state = host.state();
+            state.attempted = true;
+            let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name);
+            state.failure = Some((name.to_owned(), result.clone()));
+            if rescue == Rescue::Taken {
+                state.tally.rescued += 1;
+            } else {
+                state.tally.failed += 1;
+                state.standing = Standing::Failed;
+            }
+            state.tally
+        };
+        self.run.bus.emit(EventKind::HostFinished {
+            key: crate::event::TaskKey { play: self.play.plan.id, batch: self.index, task: task.id, pass: 0 },
+            host: host.name.clone(),
+            delegate: None,
+            status: Status::Failed,
+            steps: Vec::new(),
+            result,
+            message: failure.message,
+            took: 0,
+            rescued: rescue == Rescue::Taken,
+            notified: Vec::new(),
+            tally,
+        });
+        self.judge();
+    }
+}
+
+/// The word of a `meta` task.
+fn meta_of(task: &Task) -> Option<Meta> {
+    if task.module.name != "meta" {
+        return None;
+    }
+    let arguments = task.arguments.to_value();
+    let map = arguments.as_object().cloned().unwrap_or_default();
+    let arguments = Arguments::check(task.module, map).ok()?;
+    match (task.module.build)(&arguments, &Nobody).ok()? {
+        Bound::Course(course) => match course.run(&Nobody).ok()?.effect {
+            Effect::Meta(meta) => Some(meta),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// A controller for modules that need none.
+struct Nobody;
+
+impl modules::Controller for Nobody {
+    fn host(&self) -> &str {
+        ""
+    }
+    fn find(&self, _: modules::Folder, _: &str) -> Result<PathBuf, Failure> {
+        Err(Failure::new("there are no files here"))
+    }
+    fn digest(&self, _: &std::path::Path) -> Result<Arc<crate::base::LocalFile>, Failure> {
+        Err(Failure::new("there are no files here"))
+    }
+    fn read(&self, _: &std::path::Path) -> Result<Vec<u8>, Failure> {
+        Err(Failure::new("there are no files here"))
+    }
+    fn list(&self, _: &std::path::Path) -> Result<Vec<modules::LocalEntry>, Failure> {
+        Err(Failure::new("there are no files here"))
+    }
+    fn render_file(&self, _: &std::path::Path, _: &modules::TemplateOptions) -> Result<String, Failure> {
+        Err(Failure::new("there are no files here"))
+    }
+    fn evaluate(&self, _: &str) -> Result<Value, Failure> {
+        Err(Failure::new("there are no variables here"))
+    }
+    fn variable(&self, _: &str) -> Option<Value> {
+        None
+    }
+    fn variable_of(&self, _: &str, _: &str) -> Option<Value> {
+        None
+    }
+    fn group(&self, _: &str) -> Option<Vec<String>> {
+        None
+    }
+    fn wants_diff(&self) -> bool {
+        false
+    }
+    fn verbosity(&self) -> u8 {
+        0
+    }
+    fn remote_user(&self) -> String {
+        String::new()
+    }
+}

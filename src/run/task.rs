@@ -1,0 +1,617 @@
+//! One task on the hosts of a batch: once or on each, bounded, with a barrier at the end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::act::Acted;
+use super::attempt::{HostResult, HostTask};
+use super::guard::Standing;
+use super::host::Host;
+use super::play::BatchRun;
+use super::render::{Room, Trouble};
+use crate::base::{Map, Value, Var, parse_duration, to_text};
+use crate::event::{EventKind, Status, TaskKey};
+use crate::modules::{Effect, Failure, Meta};
+use crate::plan::Task;
+
+/// How a host's failure at a task is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rescue {
+    /// A rescue section around it takes it.
+    Taken,
+    /// It is the host's failure, and guards are asked.
+    None,
+}
+
+impl BatchRun {
+    /// Runs a task on those hosts; gives those that go on.
+    pub(super) async fn task(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        hosts: Vec<Arc<Host>>,
+        rescue: Rescue,
+        locals: &Locals,
+    ) -> Vec<Arc<Host>> {
+        if hosts.is_empty() {
+            return hosts;
+        }
+        let run = &self.run;
+        let name = self.name_of(task, &hosts, locals).await;
+        if !run.started.load(Ordering::SeqCst) && !task.handler {
+            let wanted = run.options.start_at.as_deref().unwrap_or_default();
+            if !name_matches(wanted, &name) {
+                return hosts;
+            }
+            run.started.store(true, Ordering::SeqCst);
+        }
+        if run.options.step && !run.unasked.load(Ordering::SeqCst) {
+            match run.person.ask(&format!("Perform task: {name} (N)o/(y)es/(c)ontinue: "), true, None).await {
+                Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('y') => {}
+                Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('c') => {
+                    run.unasked.store(true, Ordering::SeqCst)
+                }
+                Ok(_) => return hosts,
+                Err(reason) => {
+                    run.warn(format!("--step can't ask: {reason}; nothing more is started"));
+                    run.interrupt.soft.cancel();
+                    return hosts;
+                }
+            }
+        }
+        let first = &hosts[..1];
+        let once = match self.room(&hosts[0], task, locals).flag(task.keywords.get("run_once"), false).await {
+            Ok(once) => once,
+            Err(trouble) => return self.all_failed(task, &name, hosts, trouble, rescue).await,
+        };
+        // These change the run, not a host: once for all (facts/ansible.md §13).
+        let bypass = matches!(task.module.name, "add_host" | "pause");
+        let at_work: &[Arc<Host>] = if once || bypass { first } else { &hosts };
+        let key = self.key(task);
+        run.bus.emit(EventKind::TaskStarted {
+            key: key.clone(),
+            name: name.clone(),
+            module: task.module.name.to_owned(),
+            handler: task.handler,
+            place: place(&run.sources.place(task.span)),
+            hosts: u32::try_from(at_work.len()).unwrap_or(u32::MAX),
+        });
+        let throttle = self.throttle(task, &hosts[0], locals).await;
+        let results = self.on_each(task, at_work, &key, rescue, locals, throttle).await;
+        let mut out: Vec<Arc<Host>> = Vec::new();
+        for (host, result) in &results {
+            if once && at_work.len() < hosts.len() {
+                self.share(task, host, result, &hosts);
+            }
+            if ends(result.status) {
+                out.push(Arc::clone(host));
+            }
+        }
+        if once && !out.is_empty() {
+            // A task that runs once stands for all of them.
+            for host in hosts.iter().skip(1) {
+                let standing = out[0].standing();
+                let mut state = host.state();
+                state.failure.clone_from(&out[0].state().failure.clone());
+                if rescue == Rescue::None && standing.is_out() {
+                    state.standing = Standing::Failed;
+                }
+            }
+            out.clone_from(&hosts);
+        }
+        run.bus.emit(EventKind::TaskFinished { key });
+        for (host, result) in &results {
+            for effect in &result.effects {
+                self.effect(effect, host, &hosts, task.register.as_deref()).await;
+            }
+        }
+        if !out.is_empty() && rescue == Rescue::None
+            || results.iter().any(|(_, r)| matches!(r.status, Status::Unreachable | Status::Unknown))
+        {
+            self.judge();
+        }
+        hosts.into_iter().filter(|host| !out.iter().any(|gone| Arc::ptr_eq(gone, host))).collect()
+    }
+
+    async fn on_each(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        hosts: &[Arc<Host>],
+        key: &TaskKey,
+        rescue: Rescue,
+        locals: &Locals,
+        throttle: Option<usize>,
+    ) -> Vec<(Arc<Host>, HostResult)> {
+        let narrow = throttle.map(|most| Arc::new(Semaphore::new(most.max(1))));
+        let mut set: JoinSet<(usize, HostResult)> = JoinSet::new();
+        for (at, host) in hosts.iter().enumerate() {
+            let (batch, task, host, key) = (Arc::clone(self), Arc::clone(task), Arc::clone(host), key.clone());
+            let (narrow, locals) = (narrow.clone(), locals.clone());
+            set.spawn(async move {
+                let _narrow = match &narrow {
+                    Some(semaphore) => Arc::clone(semaphore).acquire_owned().await.ok(),
+                    None => None,
+                };
+                let _fork = Arc::clone(&batch.run.forks).acquire_owned().await.ok();
+                (at, batch.host_task(&task, &host, &key, rescue, &locals).await)
+            });
+        }
+        let mut results: Vec<Option<HostResult>> = hosts.iter().map(|_| None).collect();
+        while let Some(joined) = set.join_next().await {
+            if let Ok((at, result)) = joined
+                && let Some(slot) = results.get_mut(at)
+            {
+                *slot = Some(result);
+            }
+        }
+        hosts
+            .iter()
+            .zip(results)
+            .map(|(host, result)| {
+                let result = result.unwrap_or_else(|| self.bug(task, host, key));
+                (Arc::clone(host), result)
+            })
+            .collect()
+    }
+
+    /// A panic of ours is that host's outcome, not the end of the run.
+    fn bug(&self, task: &Task, host: &Arc<Host>, key: &TaskKey) -> HostResult {
+        let message = format!(
+            "a bug of stagger in `{}`: please report it; what was done on the host is not known",
+            task.module.name
+        );
+        let mut result = HostResult::of(Acted::failed(Failure::new(message)));
+        result.status = Status::Bug;
+        let tally = {
+            let mut state = host.state();
+            state.standing = Standing::Failed;
+            state.tally.failed += 1;
+            state.tally
+        };
+        self.run.bus.emit(EventKind::HostFinished {
+            key: key.clone(),
+            host: host.name.clone(),
+            delegate: None,
+            status: Status::Bug,
+            steps: Vec::new(),
+            result: result.result.clone(),
+            message: result.message.clone(),
+            took: 0,
+            rescued: false,
+            notified: Vec::new(),
+            tally,
+        });
+        result
+    }
+
+    /// One host's part: keywords that hold for it, the task itself, and what is kept of it.
+    async fn host_task(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        host: &Arc<Host>,
+        key: &TaskKey,
+        rescue: Rescue,
+        locals: &Locals,
+    ) -> HostResult {
+        let began = Instant::now();
+        host.state().attempted = true;
+        self.run.bus.emit(EventKind::HostStarted { key: key.clone(), host: host.name.clone() });
+        let room = self.room(host, task, locals);
+        let mut delegate = None;
+        let mut no_log = false;
+        let mut result = match self.prepare(&room, task, key, host).await {
+            Ok(mut prepared) => {
+                if !Arc::ptr_eq(&prepared.target, host) {
+                    delegate = Some(prepared.target.name.clone());
+                }
+                no_log = prepared.no_log;
+                prepared.run().await
+            }
+            Err(Trouble::Unknown(why)) => HostResult::of(Acted::unpredictable(why)),
+            Err(Trouble::Failed(failure)) => HostResult::of(Acted::failed(failure)),
+        };
+        let keyword = async |name: &str| room.flag(task.keywords.get(name), false).await.unwrap_or(false);
+        if result.status == Status::Failed && keyword("ignore_errors").await {
+            result.status = Status::Ignored;
+        }
+        let forgiven = result.status == Status::Unreachable && keyword("ignore_unreachable").await;
+        self.keep(task, host, &result, forgiven, rescue);
+        let rescued = result.status == Status::Failed && rescue == Rescue::Taken;
+        let tally = host.state().tally;
+        let shown = if no_log { hidden(&result.result) } else { result.result.clone() };
+        let message =
+            if no_log && !result.message.is_empty() { "hidden by no_log".to_owned() } else { result.message.clone() };
+        self.run.bus.emit(EventKind::HostFinished {
+            key: key.clone(),
+            host: host.name.clone(),
+            delegate,
+            status: result.status,
+            steps: result.steps.clone(),
+            result: shown,
+            message,
+            took: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            rescued,
+            notified: result.notified.clone(),
+            tally,
+        });
+        if forgiven {
+            result.status = Status::Skipped;
+        }
+        result
+    }
+
+    async fn prepare(
+        self: &Arc<Self>,
+        room: &Room,
+        task: &Arc<Task>,
+        key: &TaskKey,
+        host: &Arc<Host>,
+    ) -> Result<HostTask, Trouble> {
+        let options = &self.run.options;
+        let keyword = |name: &str| task.keywords.get(name);
+        let target = match room.optional(keyword("delegate_to")).await? {
+            Some(name) if name != host.name => self.run.hosts.get(&name),
+            _ => Arc::clone(host),
+        };
+        let timeout = match room.optional(keyword("timeout")).await? {
+            Some(text) => Some(
+                parse_duration(&text)
+                    .map_err(|reason| Trouble::Failed(Failure::new(format!("`timeout`: {reason}"))))?,
+            ),
+            None => options.task_timeout,
+        };
+        Ok(HostTask {
+            run: Arc::clone(&self.run),
+            room: room.clone(),
+            task: Arc::clone(task),
+            key: key.clone(),
+            host: Arc::clone(host),
+            target,
+            check: room.flag(keyword("check_mode"), options.check).await?,
+            diff: room.flag(keyword("diff"), options.diff).await?,
+            no_log: room.flag(keyword("no_log"), false).await?,
+            timeout: timeout.filter(|timeout| *timeout > Duration::ZERO),
+            item: 0,
+        })
+    }
+
+    /// Keeps what a result leaves: counts, facts, the registered variable, notifications, the host's standing.
+    fn keep(&self, task: &Task, host: &Arc<Host>, result: &HostResult, forgiven: bool, rescue: Rescue) {
+        if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object)
+            && !ends(result.status)
+        {
+            host.add_facts(facts);
+            if task.module.name == "setup" {
+                host.state().gathered = true;
+            }
+        }
+        let mut state = host.state();
+        if let Some(name) = &task.register {
+            let var = match &result.unknown {
+                Some(why) => Var::Unknown(why.as_str().into()),
+                None => Var::data(Value::Object(result.result.clone())),
+            };
+            state.registered.insert(name.clone(), var);
+        }
+        for name in &result.notified {
+            if !state.notified.contains(name) {
+                state.notified.push(name.clone());
+            }
+        }
+        let tally = &mut state.tally;
+        match result.status {
+            Status::Ok => tally.ok += 1,
+            Status::Changed => {
+                tally.ok += 1;
+                tally.changed += 1;
+            }
+            Status::Skipped => tally.skipped += 1,
+            Status::Unpredictable => tally.unpredictable += 1,
+            Status::Ignored => {
+                tally.ok += 1;
+                tally.ignored += 1;
+            }
+            Status::Unreachable if forgiven => {
+                tally.skipped += 1;
+                tally.ignored += 1;
+            }
+            Status::Unreachable | Status::Unknown => tally.unreachable += 1,
+            Status::Failed if rescue == Rescue::Taken => tally.rescued += 1,
+            Status::Failed | Status::Bug => tally.failed += 1,
+        }
+        if forgiven {
+            return;
+        }
+        match result.status {
+            Status::Unreachable | Status::Unknown => state.standing = Standing::Unreachable,
+            Status::Failed | Status::Bug => {
+                let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name).to_owned();
+                state.failure = Some((name, result.result.clone()));
+                if rescue == Rescue::None {
+                    state.standing = Standing::Failed;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What a task that ran once left is every host's.
+    fn share(&self, task: &Task, from: &Arc<Host>, result: &HostResult, hosts: &[Arc<Host>]) {
+        for host in hosts.iter().filter(|host| !Arc::ptr_eq(host, from)) {
+            if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object) {
+                host.add_facts(facts);
+            }
+            let mut state = host.state();
+            if let Some(name) = &task.register {
+                let var = match &result.unknown {
+                    Some(why) => Var::Unknown(why.as_str().into()),
+                    None => Var::data(Value::Object(result.result.clone())),
+                };
+                state.registered.insert(name.clone(), var);
+            }
+            for name in &result.notified {
+                if !state.notified.contains(name) {
+                    state.notified.push(name.clone());
+                }
+            }
+            if let Some(Effect::Facts { facts, .. }) = result.effects.first() {
+                for (name, value) in facts {
+                    state.registered.insert(name.clone(), Var::data(value.clone()));
+                }
+            }
+        }
+    }
+
+    /// Does to the run what a module asked for.
+    async fn effect(self: &Arc<Self>, effect: &Effect, host: &Arc<Host>, hosts: &[Arc<Host>], register: Option<&str>) {
+        match effect {
+            Effect::None | Effect::Meta(_) => {}
+            Effect::Facts { facts, .. } => {
+                let mut state = host.state();
+                for (name, value) in facts {
+                    state.registered.insert(name.clone(), Var::data(value.clone()));
+                }
+            }
+            Effect::AddHost { name, groups, variables } => {
+                let mut wrong = Vec::new();
+                self.run.change_inventory(|inventory| {
+                    wrong = inventory.add_host(&self.run.sources, name, groups, variables).1
+                });
+                for diagnostic in &wrong {
+                    self.run.warn(crate::diag::render(diagnostic, &self.run.sources, false));
+                }
+            }
+            Effect::Pause { duration, prompt, echo } => {
+                if self.run.options.check {
+                    return;
+                }
+                let question = match (prompt, duration) {
+                    (Some(prompt), _) => format!("{prompt}: "),
+                    (None, Some(duration)) => format!(
+                        "Pausing for {}; press Enter to go on at once\n",
+                        crate::base::render_duration(*duration)
+                    ),
+                    (None, None) => "Press Enter to go on\n".to_owned(),
+                };
+                match self.run.person.ask(&question, *echo, *duration).await {
+                    Ok(answer) => {
+                        let registered = register.and_then(|name| {
+                            let mut state = host.state();
+                            let Some(Var::Data(value)) = state.registered.get(name) else { return None };
+                            let Value::Object(mut map) = (**value).clone() else { return None };
+                            map.insert("user_input".to_owned(), Value::from(answer.unwrap_or_default()));
+                            let var = Var::data(Value::Object(map));
+                            state.registered.insert(name.to_owned(), var.clone());
+                            Some((name.to_owned(), var))
+                        });
+                        if let Some((name, var)) = registered {
+                            for other in hosts {
+                                other.state().registered.insert(name.clone(), var.clone());
+                            }
+                        }
+                    }
+                    Err(reason) => match duration {
+                        Some(duration) => {
+                            tokio::select! {
+                                () = tokio::time::sleep(*duration) => {}
+                                () = self.run.interrupt.soft.cancelled() => {}
+                            }
+                        }
+                        None => self.run.warn(format!("`pause` can't wait for a key: {reason}; it goes on")),
+                    },
+                }
+            }
+        }
+    }
+
+    /// `meta:`; gives the hosts that go on.
+    pub(super) async fn meta(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        meta: Meta,
+        hosts: Vec<Arc<Host>>,
+        locals: &Locals,
+    ) -> Vec<Arc<Host>> {
+        // `end_host` and `reset_connection` ask each host's condition, the others only the first's (facts/ansible.md §9.6).
+        let per_host = matches!(meta, Meta::EndHost | Meta::ResetConnection);
+        let mut chosen: Vec<Arc<Host>> = Vec::new();
+        for host in &hosts {
+            match self.room(host, task, locals).first_false(&task.keywords.when).await {
+                Ok(None) => chosen.push(Arc::clone(host)),
+                Ok(Some(_)) | Err(Trouble::Unknown(_)) => {}
+                Err(Trouble::Failed(failure)) => {
+                    return self.all_failed(task, "meta", hosts, Trouble::Failed(failure), Rescue::None).await;
+                }
+            }
+            if !per_host {
+                break;
+            }
+        }
+        if chosen.is_empty() {
+            return hosts;
+        }
+        match meta {
+            Meta::Noop | Meta::RefreshInventory => {}
+            Meta::FlushHandlers => return self.flush(hosts).await,
+            Meta::ClearHostErrors => {
+                for host in self.play.hosts.iter() {
+                    let mut state = host.state();
+                    if state.standing.is_out() {
+                        state.forgiven = true;
+                    }
+                }
+            }
+            Meta::ClearFacts => {
+                for host in &hosts {
+                    let mut state = host.state();
+                    state.facts.clear();
+                    state.gathered = false;
+                }
+            }
+            Meta::EndPlay => {
+                self.play.ended.store(true, Ordering::SeqCst);
+                self.ended.store(true, Ordering::SeqCst);
+            }
+            Meta::EndBatch => self.ended.store(true, Ordering::SeqCst),
+            Meta::EndHost => {
+                for host in &chosen {
+                    host.state().standing = Standing::Ended;
+                }
+            }
+            Meta::ResetConnection => {
+                for host in &chosen {
+                    self.run.disconnect(host).await;
+                }
+            }
+        }
+        hosts.into_iter().filter(|host| host.standing() == Standing::Active).collect()
+    }
+
+    /// A task that can't even be started fails on all hosts.
+    async fn all_failed(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        name: &str,
+        hosts: Vec<Arc<Host>>,
+        trouble: Trouble,
+        rescue: Rescue,
+    ) -> Vec<Arc<Host>> {
+        let key = self.key(task);
+        self.run.bus.emit(EventKind::TaskStarted {
+            key: key.clone(),
+            name: name.to_owned(),
+            module: task.module.name.to_owned(),
+            handler: task.handler,
+            place: place(&self.run.sources.place(task.span)),
+            hosts: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
+        });
+        let result = match trouble {
+            Trouble::Unknown(why) => HostResult::of(Acted::unpredictable(why)),
+            Trouble::Failed(failure) => HostResult::of(Acted::failed(failure)),
+        };
+        for host in &hosts {
+            self.keep(task, host, &result, false, rescue);
+            let tally = host.state().tally;
+            self.run.bus.emit(EventKind::HostFinished {
+                key: key.clone(),
+                host: host.name.clone(),
+                delegate: None,
+                status: result.status,
+                steps: Vec::new(),
+                result: result.result.clone(),
+                message: result.message.clone(),
+                took: 0,
+                rescued: rescue == Rescue::Taken,
+                notified: Vec::new(),
+                tally,
+            });
+        }
+        self.run.bus.emit(EventKind::TaskFinished { key });
+        self.judge();
+        if ends(result.status) { Vec::new() } else { hosts }
+    }
+
+    async fn throttle(&self, task: &Task, host: &Arc<Host>, locals: &Locals) -> Option<usize> {
+        let text = self.room(host, task, locals).optional(task.keywords.get("throttle")).await.ok()??;
+        text.trim().parse::<usize>().ok().filter(|most| *most > 0)
+    }
+
+    /// The task's name as shown: rendered for the first host, as written where that can't be done.
+    async fn name_of(&self, task: &Task, hosts: &[Arc<Host>], locals: &Locals) -> String {
+        let Some(name) = &task.name else { return task.module.name.to_owned() };
+        let written = to_text(&name.to_value());
+        match hosts.first() {
+            Some(host) if written.contains("{{") => self.room(host, task, locals).text(name).await.unwrap_or(written),
+            _ => written,
+        }
+    }
+
+    /// The variables of a host at a task.
+    pub(super) fn room(&self, host: &Arc<Host>, task: &Task, locals: &Locals) -> Room {
+        let locals = locals.get(&host.name);
+        Room::new(&self.run, host, Some(&self.play)).with(|scope| {
+            scope.layers.clone_from(&task.keywords.vars);
+            if let Some(locals) = locals {
+                scope.locals.clone_from(locals);
+            }
+        })
+    }
+
+    fn key(&self, task: &Task) -> TaskKey {
+        let pass = {
+            let mut passes = self.passes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let pass = passes.entry(task.id).or_insert(0);
+            *pass += 1;
+            *pass - 1
+        };
+        TaskKey { play: self.play.plan.id, batch: self.index, task: task.id, pass }
+    }
+}
+
+/// Variables for one use, by host.
+pub(super) type Locals = Arc<std::collections::HashMap<String, indexmap::IndexMap<String, Var>>>;
+
+/// Whether a host is out after this.
+fn ends(status: Status) -> bool {
+    status.ends_host()
+}
+
+fn hidden(result: &Map) -> Map {
+    let mut hidden = Map::new();
+    let text = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+    hidden.insert("censored".to_owned(), Value::from(text));
+    if let Some(changed) = result.get("changed") {
+        hidden.insert("changed".to_owned(), changed.clone());
+    }
+    hidden
+}
+
+/// `file:line` without the column.
+fn place(full: &str) -> String {
+    full.rsplit_once(':').map_or_else(|| full.to_owned(), |(place, _)| place.to_owned())
+}
+
+/// `--start-at-task`: a shell glob, or the name itself.
+fn name_matches(pattern: &str, name: &str) -> bool {
+    if pattern == name {
+        return true;
+    }
+    let mut regex = String::from("^");
+    for c in pattern.chars() {
+        match c {
+            '*' => regex.push_str(".*"),
+            '?' => regex.push('.'),
+            c if c.is_alphanumeric() || c == ' ' || c == '_' => regex.push(c),
+            c => {
+                regex.push('\\');
+                regex.push(c);
+            }
+        }
+    }
+    regex.push('$');
+    fancy_regex::Regex::new(&regex).is_ok_and(|regex| regex.is_match(name).unwrap_or(false))
+}
