@@ -1,9 +1,20 @@
 //! One file a subcommand. The only room that sees all.
 
+mod exec;
+mod extra;
 mod lab;
+mod listing;
+mod person;
+mod playbook;
+mod session;
+mod signals;
+mod view;
 
 use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+
+use crate::cli::{self, Exit, Name, Request};
 
 /// Runs the program.
 pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
@@ -11,8 +22,55 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     if let Some(standin) = crate::lab::standin_of_current_exe() {
         return crate::lab::act(&standin, arguments.get(1..).unwrap_or_default());
     }
-    if arguments.get(1).is_some_and(|word| word == "lab") {
-        return lab::run(arguments.get(2..).unwrap_or_default());
+    let rules = arguments.first().map_or(cli::Rules::Stagger, |program| Name::of(program).rules());
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let request = match cli::parse(&arguments, colour) {
+        Ok(request) => request,
+        Err(message) => {
+            if message.error {
+                complain(&message.text);
+            } else {
+                print(&message.text);
+            }
+            return ExitCode::from(message.exit);
+        }
+    };
+    let exit: Exit = match &request {
+        Request::Run(request) => playbook::run(request),
+        Request::Exec(request) => exec::run(request),
+        Request::Inventory(_) => {
+            complain("error: `inventory` is not there yet\n");
+            Exit::Error
+        }
+        Request::Lab(words) => return lab::run(words),
+    };
+    ExitCode::from(exit.code(rules))
+}
+
+/// Writes to standard output; a reader that went away is no failure.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Writes to standard error.
+fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn warn_all(warnings: &[String]) {
+    for warning in warnings {
+        complain(&format!("warning: {warning}\n"));
     }
-    ExitCode::SUCCESS
+}
+
+/// An error with its causes on one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }

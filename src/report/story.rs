@@ -35,17 +35,6 @@ pub(super) struct Failure {
     pub(super) tail: Vec<String>,
 }
 
-impl Failure {
-    /// Whether another host failed in the same way at the same task.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
-        self.status == other.status
-            && self.why == other.why
-            && self.task == other.task
-            && self.place == other.place
-            && self.tail == other.tail
-    }
-}
-
 impl Story {
     pub(super) fn new(verbosity: u8, log: bool) -> Self {
         let look = Look { check: false, verbosity, log };

@@ -83,7 +83,7 @@ impl Line {
 
     /// Adds blanks up to a column; one at least.
     #[must_use]
-    pub(super) fn filled_to(self, column: usize) -> Self {
+    pub(super) fn to_column(self, column: usize) -> Self {
         let blanks = column.saturating_sub(self.width()).max(1);
         self.and(" ".repeat(blanks))
     }

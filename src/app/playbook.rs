@@ -1,0 +1,168 @@
+//! `stagger run`: from playbook files to a plan that is run, listed or only checked.
+
+use std::path::{Path, PathBuf};
+
+use super::listing;
+use super::session::{How, Session};
+use crate::base::Node;
+use crate::cli::{Exit, RunRequest};
+use crate::diag::Diagnostic;
+use crate::modules::{self, OptKind};
+use crate::plan::{Compiler, Plan, Play, Selection, Task, each_task, has_template};
+use crate::playbook;
+
+/// Runs, lists or checks playbooks.
+pub(super) fn run(request: &RunRequest) -> Exit {
+    let mut session = Session::open(&request.common);
+    super::warn_all(&request.common.warnings);
+    if let Some(missing) = request.playbooks.iter().find(|path| !path.exists()) {
+        super::complain(&format!("error: the playbook {} is not there\n", missing.display()));
+        return Exit::NoTarget;
+    }
+    let is_module = |name: &str| modules::find(name).is_some();
+    let (written, included, wrong) = playbook::load(&session.sources, &request.playbooks, &is_module);
+    session.wrong.extend(wrong);
+    let tags = if request.tags.is_empty() { session.config.tags.clone() } else { request.tags.clone() };
+    let skip = if request.skip_tags.is_empty() { session.config.skip_tags.clone() } else { request.skip_tags.clone() };
+    let selection = Selection { tags: tags.iter().cloned().collect(), skip: skip.iter().cloned().collect() };
+    let engine = std::sync::Arc::clone(&session.engine);
+    let mut compiler = Compiler::new(&engine, &selection, 0);
+    let plan = compiler.plan(&written);
+    let next_task = {
+        // Files that are included by name are compiled too, so that their mistakes are seen before any connection.
+        let outer = std::sync::Arc::default();
+        for entries in &included {
+            compiler.items(entries, &outer, false);
+        }
+        let (wrong, next) = compiler.finish();
+        session.wrong.extend(wrong);
+        next
+    };
+    let mut folders: Vec<PathBuf> = plan.plays.iter().map(|play| play.directory.clone()).collect();
+    folders.dedup();
+    session.beside(&folders);
+    files(&mut session, &plan);
+    hosts(&mut session, &plan);
+    if let Some(exit) = session.complain() {
+        return exit;
+    }
+    if let Err((message, exit)) = limit(&session, request) {
+        super::complain(&message);
+        return exit;
+    }
+    if request.syntax_check {
+        for path in &request.playbooks {
+            super::print(&format!("\nplaybook: {}\n", path.display()));
+        }
+        return Exit::Ok;
+    }
+    if request.list.any() {
+        super::print(&listing::text(&session, &request.playbooks, &plan, request.list));
+        return Exit::Ok;
+    }
+    let title = request.playbooks.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
+    let how = How {
+        title,
+        tags,
+        skip_tags: skip,
+        start_at: request.start_at_task.clone(),
+        step: request.step,
+        force_handlers: request.force_handlers,
+        next_task,
+        ..How::default()
+    };
+    session.execute(&request.common, plan, how)
+}
+
+/// Patterns that are written out must match, unless hosts are added while the run goes on.
+fn hosts(session: &mut Session, plan: &Plan) {
+    let mut adds = false;
+    for play in &plan.plays {
+        if !adds && !has_template(&play.hosts) {
+            let pattern = listing::pattern(play);
+            if let Err(error) = session.inventory.select_with(&pattern, session.strictness()) {
+                let span = if play.hosts.as_str().is_some() { play.hosts.span } else { play.span };
+                session.wrong.push(error.diagnostic(span));
+            }
+        }
+        for items in play.sections.iter().map(Vec::as_slice).chain([play.handlers.as_slice()]) {
+            each_task(items, &mut |task, include| adds |= include || task.module.name == "add_host");
+        }
+    }
+}
+
+fn limit(session: &Session, request: &RunRequest) -> Result<(), (String, Exit)> {
+    let Some(limit) = &request.common.limit else { return Ok(()) };
+    let all: Vec<String> = session.inventory.hosts().into_iter().map(str::to_owned).collect();
+    let limited = session.inventory.limit(&session.sources, &all, std::slice::from_ref(limit), session.strictness());
+    limited.map(|_| ()).map_err(|error| {
+        let help: String = error.help.iter().map(|line| format!("  = help: {line}\n")).collect();
+        (format!("error: --limit: {error}\n{help}Nothing was done and no host was contacted.\n"), Exit::NoTarget)
+    })
+}
+
+/// Local files that are named outright must be there.
+fn files(session: &mut Session, plan: &Plan) {
+    let mut wrong = Vec::new();
+    for play in &plan.plays {
+        let mut look = |task: &Task, _: bool| missing(task, play, &mut wrong);
+        for items in play.sections.iter().map(Vec::as_slice).chain([play.handlers.as_slice()]) {
+            each_task(items, &mut look);
+        }
+        for task in &play.gate {
+            missing(task, play, &mut wrong);
+        }
+    }
+    session.wrong.extend(wrong);
+}
+
+fn missing(task: &Task, play: &Play, wrong: &mut Vec<Diagnostic>) {
+    let arguments = task.arguments.as_map().unwrap_or_default();
+    let remote = |name: &str| matches!(name, "remote_src");
+    let on_host = arguments
+        .iter()
+        .any(|(key, value)| key.as_str().is_some_and(remote) && modules::to_bool(&value.to_value()) != Some(false));
+    if on_host {
+        return;
+    }
+    for (key, value) in arguments {
+        let Some(option) = key.as_str().and_then(|name| modules::find_option(task.module, name)) else { continue };
+        if option.kind != OptKind::LocalPath || has_template(value) {
+            continue;
+        }
+        let Some(name) = value.as_str() else { continue };
+        if let Some(diagnostic) = not_there(task, play, name, value) {
+            wrong.push(diagnostic);
+        }
+    }
+}
+
+fn not_there(task: &Task, play: &Play, name: &str, value: &Node) -> Option<Diagnostic> {
+    let path = match name.strip_prefix("~/") {
+        Some(rest) => std::env::home_dir()?.join(rest),
+        None => PathBuf::from(name),
+    };
+    let folder = if task.module.name == "template" { "templates" } else { "files" };
+    let mut looked: Vec<PathBuf> = Vec::new();
+    if path.is_absolute() {
+        looked.push(path);
+    } else {
+        for base in [&task.directory, &play.directory] {
+            looked.extend([base.join(folder).join(&path), base.join(&path)]);
+        }
+        let mut seen = std::collections::HashSet::new();
+        looked.retain(|path| seen.insert(path.clone()));
+    }
+    if looked.iter().any(|path| path.exists()) {
+        return None;
+    }
+    let shown: Vec<String> = looked.iter().map(|path| show(path)).collect();
+    Some(
+        Diagnostic::error(format!("the file `{name}` is not there"), value.span)
+            .help(format!("looked for {}", shown.join(", "))),
+    )
+}
+
+fn show(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,389 @@
+//! What `run` and `exec` share: configuration, inventory, passwords, transport, sinks, and the run itself.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{extra, person, signals, view};
+use crate::base::{Masker, RunId};
+use crate::cli::{Common, Exit, Rules};
+use crate::config::{Config, Gathering, Places};
+use crate::diag::{Diagnostic, Severity, Sources, render_all};
+use crate::event::{Bus as _, Clock, EventKind, PlannedPlay, Sink};
+use crate::inventory::{Inventory, Level, LoadOptions, Strictness};
+use crate::journal::{Journal, StateFolder};
+use crate::plan::{Layer, Plan, Play};
+use crate::report;
+use crate::run::{self, Interrupt, Login, Parts, Privilege, Run};
+use crate::template::Engine;
+use crate::transport;
+
+/// Everything that is read before anything is done.
+pub(super) struct Session {
+    pub(super) sources: Arc<Sources>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) config: Config,
+    pub(super) inventory: Inventory,
+    pub(super) inventory_sources: Vec<String>,
+    pub(super) extra: Layer,
+    pub(super) rules: Rules,
+    pub(super) limit: Option<String>,
+    pub(super) wrong: Vec<Diagnostic>,
+    pub(super) colour: bool,
+}
+
+/// The environment as text; what isn't UTF-8 is left out.
+pub(super) fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
+}
+
+impl Session {
+    /// Reads configuration, extra variables and the inventory. What is wrong is collected.
+    pub(super) fn open(common: &Common) -> Self {
+        let sources = Arc::new(Sources::new());
+        let environment = environment();
+        let (config, mut wrong) = Config::load(&sources, &environment, &Places::of(&environment));
+        let (extra, found) = extra::read(&sources, &common.extra_vars);
+        wrong.extend(found);
+        let given = if common.inventory.is_empty() { config.inventory.clone() } else { common.inventory.clone() };
+        let options = LoadOptions { merge_mappings: config.merge_mappings, ..LoadOptions::default() };
+        let default_only = common.inventory.is_empty() && given == [crate::config::DEFAULT_INVENTORY.to_owned()];
+        let (inventory, found) = if default_only && !Path::new(crate::config::DEFAULT_INVENTORY).exists() {
+            // Nobody named an inventory: `localhost` alone is there.
+            (Inventory::empty(&options), Vec::new())
+        } else {
+            Inventory::load(&sources, &given, &options)
+        };
+        wrong.extend(found);
+        let colour = view::wants_colour(common, &config, std::io::stderr().is_terminal());
+        Self {
+            sources,
+            engine: Arc::new(Engine::new()),
+            config,
+            inventory,
+            inventory_sources: given,
+            extra,
+            rules: common.rules,
+            limit: common.limit.clone(),
+            wrong,
+            colour,
+        }
+    }
+
+    /// Reads group_vars/ and host_vars/ beside playbooks.
+    pub(super) fn beside(&mut self, folders: &[PathBuf]) {
+        for folder in folders {
+            let found = self.inventory.load_vars_beside(&self.sources, folder, Level::Playbook);
+            self.wrong.extend(found);
+        }
+    }
+
+    /// The hosts that a play's pattern and the limit name now; empty when that can't be said.
+    pub(super) fn hosts_of(&self, play: &Play) -> Vec<String> {
+        let pattern = super::listing::pattern(play);
+        let Ok(selected) = self.inventory.select_with(&pattern, self.strictness()) else { return Vec::new() };
+        let limit: Vec<String> = self.limit.iter().cloned().collect();
+        let limited = self.inventory.limit(&self.sources, &selected.hosts, &limit, self.strictness());
+        limited.map(|limited| limited.hosts).unwrap_or_default()
+    }
+
+    pub(super) fn strictness(&self) -> Strictness {
+        match self.rules {
+            Rules::Stagger => Strictness::Strict,
+            Rules::Ansible => Strictness::Ansible,
+        }
+    }
+
+    /// Shows what is wrong so far; gives the exit code when something is an error.
+    pub(super) fn complain(&mut self) -> Option<Exit> {
+        if self.wrong.is_empty() {
+            return None;
+        }
+        let wrong = std::mem::take(&mut self.wrong);
+        let errors = wrong.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+        super::complain(&render_all(&wrong, &self.sources, self.colour));
+        if errors == 0 {
+            return None;
+        }
+        let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
+        super::complain(&format!("\n{count}; nothing was done and no host was contacted.\n"));
+        Some(Exit::Input)
+    }
+
+    /// Runs a plan to its end and gives the exit code.
+    pub(super) fn execute(self, common: &Common, plan: Plan, how: How) -> Exit {
+        let passwords = match self.passwords(common) {
+            Ok(passwords) => passwords,
+            Err(reason) => {
+                super::complain(&format!("error: {reason}\n"));
+                return Exit::Error;
+            }
+        };
+        let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+        match runtime {
+            Ok(runtime) => {
+                let exit = runtime.block_on(self.go(common, plan, how, passwords));
+                // A thread that waits for a key press must not keep the program.
+                runtime.shutdown_timeout(Duration::from_millis(100));
+                exit
+            }
+            Err(error) => {
+                super::complain(&format!("error: cannot start: {error}\n"));
+                Exit::Error
+            }
+        }
+    }
+
+    fn passwords(&self, common: &Common) -> Result<Passwords, String> {
+        let connect = &common.connect;
+        let file = connect.password_file.as_deref().or(self.config.connection_password_file.as_deref());
+        let ssh = person::password(file, connect.ask_password || self.config.ask_pass, "SSH password: ")?;
+        let privilege = &common.privilege;
+        let file = privilege.password_file.as_deref().or(self.config.become_password_file.as_deref());
+        let prompt = if ssh.is_some() { "BECOME password[defaults to SSH password]: " } else { "BECOME password: " };
+        let asked = person::password(file, privilege.ask_password || self.config.become_ask_pass, prompt)?;
+        let sudo = match asked {
+            Some(secret) if secret.reveal().is_empty() => ssh.clone(),
+            other => other,
+        };
+        Ok(Passwords { ssh, sudo })
+    }
+
+    async fn go(self, common: &Common, plan: Plan, how: How, passwords: Passwords) -> Exit {
+        transport::raise_open_files();
+        let transport = Arc::new(transport::Any::new(transport::Options::default()));
+        let clock = Clock::start();
+        let run_id = RunId::new(clock.started_at(), chance());
+        let masker = Masker::default();
+        for secret in [&passwords.ssh, &passwords.sudo].into_iter().flatten() {
+            masker.add(secret);
+        }
+        let environment = environment();
+        let state = StateFolder::find(common.state.as_deref(), &|name| environment.get(name).map(Into::into));
+        let journal = state.map_err(|error| super::with_causes(&error)).and_then(|state| {
+            Journal::create(&state, &run_id)
+                .map_err(|error| format!("the journal can't be begun in {}: {error}", state.path().display()))
+        });
+        let journal = match journal {
+            Ok(journal) => journal,
+            Err(reason) => {
+                super::complain(&format!(
+                    "error: {reason}\nNothing was done: a run without a journal can't be resumed.\n"
+                ));
+                return Exit::Journal;
+            }
+        };
+        let view = view::sink(common, &self.config);
+        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(journal), view];
+        let bus = match report::Events::start(sinks, masker.clone(), clock.clone()) {
+            Ok(bus) => Arc::new(bus),
+            Err(error) => {
+                super::complain(&format!("error: cannot start: {error}\n"));
+                return Exit::Error;
+            }
+        };
+        bus.emit(self.started(common, &plan, &how, &run_id));
+        let interrupt = Interrupt::default();
+        let listener = tokio::spawn(signals::listen(interrupt.clone(), Arc::clone(&bus) as Arc<dyn crate::event::Bus>));
+        let (failed, soft) = (bus.failed(), interrupt.soft.clone());
+        let watcher = tokio::spawn(async move {
+            failed.cancelled().await;
+            soft.cancel();
+        });
+        let options = self.options(common, &how, &run_id, passwords);
+        if !options.login.check_host_key {
+            bus.emit(EventKind::Warning {
+                message:
+                    "host keys are not checked: anyone between here and the hosts can read and change what is sent"
+                        .to_owned(),
+            });
+        }
+        let rules = self.rules;
+        let run = Run::new(Parts {
+            options,
+            engine: self.engine,
+            sources: self.sources,
+            bus: Arc::clone(&bus) as Arc<dyn crate::event::Bus>,
+            transport: Arc::clone(&transport) as Arc<dyn transport::Transport>,
+            person: Arc::new(person::Terminal),
+            interrupt,
+            masker,
+            inventory: self.inventory,
+            next_task: how.next_task,
+        });
+        let summary = run.plan(plan).await;
+        listener.abort();
+        watcher.abort();
+        for message in transport.take_warnings() {
+            bus.emit(EventKind::Warning { message });
+        }
+        if let Some(message) = &summary.error {
+            bus.emit(EventKind::Warning { message: format!("the run stopped: {message}") });
+        }
+        let exit = exit_of(&summary, bus.failed().is_cancelled());
+        bus.emit(EventKind::RunFinished {
+            tallies: summary.tallies,
+            not_attempted: summary.not_attempted,
+            pending_handlers: summary.pending,
+            halted: summary.halted || summary.interrupted || summary.error.is_some(),
+            exit: exit.code(rules),
+        });
+        let ended = tokio::task::spawn_blocking(move || bus.finish()).await;
+        match ended {
+            Ok(Ok(())) => {}
+            // Whoever read our output has gone; the journal has all of it.
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            Ok(Err(error)) => super::complain(&format!("warning: an output failed: {error}\n")),
+            Err(error) => super::complain(&format!("warning: an output failed: {error}\n")),
+        }
+        if summary.start_not_found {
+            super::complain("error: --start-at-task names no task that was reached; nothing was run\n");
+        }
+        exit
+    }
+
+    fn started(&self, common: &Common, plan: &Plan, how: &How, run_id: &RunId) -> EventKind {
+        let plays = plan.plays.iter().map(|play| PlannedPlay {
+            name: crate::base::to_text(&play.name.to_value()),
+            hosts: u32::try_from(self.hosts_of(play).len()).unwrap_or(u32::MAX),
+            order: String::new(),
+        });
+        EventKind::RunStarted {
+            version: crate::event::VERSION,
+            run: run_id.clone(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            title: how.title.clone(),
+            inventory: self.inventory_sources.clone(),
+            operator: operator(),
+            check: common.check,
+            pinned: self.sources.all().into_iter().map(|(name, text)| (name, sha256(text.as_bytes()))).collect(),
+            command: std::env::args().collect(),
+            plays: plays.collect(),
+        }
+    }
+
+    fn options(&self, common: &Common, how: &How, run_id: &RunId, passwords: Passwords) -> run::Options {
+        let config = &self.config;
+        let connect = &common.connect;
+        let words = |text: &Option<String>| text.as_deref().and_then(shlex::split).unwrap_or_default();
+        let mut arguments = words(&config.ssh_args);
+        arguments.extend(words(&connect.ssh_common_args.clone().or_else(|| config.ssh_common_args.clone())));
+        arguments.extend(words(&connect.ssh_extra_args.clone().or_else(|| config.ssh_extra_args.clone())));
+        let key = connect.private_key.clone().or_else(|| config.private_key_file.clone());
+        run::Options {
+            rules: match self.rules {
+                Rules::Stagger => run::Rules::Stagger,
+                Rules::Ansible => run::Rules::Ansible,
+            },
+            run_id: run_id.to_string(),
+            forks: common.forks.unwrap_or(config.forks).get(),
+            check: common.check,
+            diff: common.diff || config.diff,
+            step: how.step,
+            force_handlers: how.force_handlers || config.force_handlers,
+            start_at: how.start_at.clone(),
+            verbosity: common.verbosity.max(config.verbosity),
+            extra: Arc::clone(&self.extra),
+            limit: common.limit.clone(),
+            tags: how.tags.clone(),
+            skip_tags: how.skip_tags.clone(),
+            inventory_sources: self.inventory_sources.clone(),
+            config_file: config.file.as_ref().map(|path| path.display().to_string()),
+            login: Login {
+                connection: connect.connection.clone().unwrap_or_else(|| config.transport.clone()),
+                user: connect.user.clone().or_else(|| config.remote_user.clone()),
+                password: passwords.ssh,
+                private_key: key.map(|path| path.display().to_string()),
+                arguments,
+                check_host_key: config.host_key_checking,
+                timeout: connect.timeout.unwrap_or(config.timeout),
+                retries: config.retries,
+                shell: config.executable.clone(),
+            },
+            privilege: Privilege {
+                enabled: common.privilege.enabled || config.privilege,
+                method: common.privilege.method.clone().unwrap_or_else(|| config.become_method.clone()),
+                user: common.privilege.user.clone().unwrap_or_else(|| config.become_user.clone()),
+                password: passwords.sudo,
+                executable: config.become_exe.clone(),
+                flags: config.become_flags.clone(),
+            },
+            task_timeout: how.task_timeout.or(config.task_timeout).filter(|timeout| !timeout.is_zero()),
+            any_errors_fatal: config.any_errors_fatal,
+            gather: self.rules == Rules::Ansible && config.gathering == Gathering::Implicit && !how.one_off,
+        }
+    }
+}
+
+struct Passwords {
+    ssh: Option<crate::base::Secret>,
+    sudo: Option<crate::base::Secret>,
+}
+
+/// What differs between a playbook run and a one-off command.
+#[derive(Debug, Clone, Default)]
+pub(super) struct How {
+    pub(super) title: String,
+    pub(super) tags: Vec<String>,
+    pub(super) skip_tags: Vec<String>,
+    pub(super) start_at: Option<String>,
+    pub(super) step: bool,
+    pub(super) force_handlers: bool,
+    pub(super) task_timeout: Option<Duration>,
+    pub(super) one_off: bool,
+    pub(super) one_line: bool,
+    pub(super) next_task: u32,
+}
+
+fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
+    if journal_failed {
+        Exit::Journal
+    } else if summary.error.is_some() {
+        Exit::Error
+    } else if summary.interrupted {
+        Exit::Interrupted
+    } else if summary.unreachable {
+        Exit::Unreachable
+    } else if summary.failed || summary.halted {
+        Exit::HostFailed
+    } else if summary.start_not_found {
+        Exit::NoTarget
+    } else {
+        Exit::Ok
+    }
+}
+
+fn operator() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let variable = |name: &str| std::env::var(name).ok().filter(|user| !user.is_empty());
+    // Who became root is who is asked what happened here.
+    let user = variable("SUDO_USER").or_else(|| login_name(uid)).or_else(|| variable("USER"));
+    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    format!("{}@{node}", user.unwrap_or_else(|| format!("uid {uid}")))
+}
+
+/// The name that the user database of files has for a user id.
+fn login_name(uid: u32) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "the user database")]
+    let text = std::fs::read_to_string("/etc/passwd").ok()?;
+    text.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, id) = (fields.next()?, fields.nth(1)?);
+        (id == uid.to_string()).then(|| name.to_owned())
+    })
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Some random bits for the run's id.
+fn chance() -> u32 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let hash = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0)
+}
