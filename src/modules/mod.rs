@@ -9,6 +9,7 @@
 
 mod arguments;
 mod host_file;
+mod python_regex;
 mod spec;
 mod step;
 
@@ -24,6 +25,7 @@ mod fail;
 mod fetch;
 mod file;
 mod file_link;
+mod lineinfile;
 mod mesos_facts;
 mod mesos_flags;
 mod mesos_look;
@@ -35,8 +37,10 @@ mod pause;
 mod ping;
 mod raw;
 mod release;
+mod replace;
 mod service;
 mod set_fact;
+mod setup;
 mod shell;
 mod slurp;
 mod stat;
@@ -66,6 +70,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &fail::SPEC,
     &fetch::SPEC,
     &file::SPEC,
+    &lineinfile::SPEC,
     &mesos_facts::SPEC,
     &mesos_flags::SPEC,
     &mesos_master_gone::SPEC,
@@ -76,8 +81,10 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &ping::SPEC,
     &raw::SPEC,
     &release::SPEC,
+    &replace::SPEC,
     &service::SPEC,
     &set_fact::SPEC,
+    &setup::SPEC,
     &shell::SPEC,
     &slurp::SPEC,
     &stat::SPEC,
@@ -467,6 +474,8 @@ pub(crate) trait Controller: Send + Sync {
 /// Builds a module for a host from checked arguments.
 pub(crate) type Build = fn(&Arguments, &dyn Controller) -> Result<Bound, Failure>;
 
+#[cfg(test)]
+mod data_cases;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Access control lists and extended attributes are kept where the host's `cp` can (GNU), not on busybox.
 
 mod attributes;
+mod edit;
 mod folders;
 mod look;
 mod mode;
@@ -17,6 +18,7 @@ mod text;
 mod write;
 
 pub(crate) use attributes::{CHANGE, Settled, Wanted, file_options};
+pub(crate) use edit::{Edit, KEEP, Old};
 pub(crate) use folders::{MAKE, make_folders, set_for_new};
 pub(crate) use look::{Entry, Kind, LOOK, Look, SUBSTITUTE, Section, Seen};
 pub(crate) use mode::{octal, resolve};
