@@ -18,7 +18,7 @@ use crate::base::Secret;
 use super::link::{Handler, Link, SharedNotes, describe, notes};
 use super::login::{self, Refused};
 use super::settings::{Family, Settings};
-use super::socket::{Cuttable, Eager};
+use super::socket::{Cuttable, Eager, Held};
 use super::{Stream, Unreachable, Warnings, algorithms, known_hosts};
 
 /// Why a connection attempt failed.
@@ -257,7 +257,7 @@ pub(super) enum Refusal {
 }
 
 /// Opens a stream from the host of a connection to an address that it can reach.
-pub(super) async fn forward(link: &Link, host: &str, port: u16) -> Result<Box<dyn Stream>, Refusal> {
+pub(super) async fn forward(link: &Arc<Link>, host: &str, port: u16) -> Result<Box<dyn Stream>, Refusal> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let open = link.handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0);
     let answer = tokio::select! {
@@ -265,7 +265,7 @@ pub(super) async fn forward(link: &Link, host: &str, port: u16) -> Result<Box<dy
         () = link.gone.cancelled() => return Err(Refusal::Ended),
     };
     match answer {
-        Ok(channel) => Ok(Box::new(channel.into_stream())),
+        Ok(channel) => Ok(Box::new(Held::new(Box::new(channel.into_stream()), link.clone()))),
         Err(russh::Error::ChannelOpenFailure(kind)) => {
             // The reason stands in the handler's notes; another refusal at the same moment may have replaced it.
             let words = notes(&link.notes, |notes| notes.refusal.take()).filter(|words| !words.is_empty());
@@ -291,45 +291,5 @@ fn proxy_command(command: &str) -> Result<Box<dyn Stream>, Unreachable> {
     let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(Unreachable::Local { message: format!("the ProxyCommand `{command}` has no pipes") });
     };
-    Ok(Box::new(Piped { joined: tokio::io::join(output, input), _child: child }))
-}
-
-/// The pipes of a child that lives as long as they do.
-struct Piped {
-    joined: tokio::io::Join<tokio::process::ChildStdout, tokio::process::ChildStdin>,
-    _child: tokio::process::Child,
-}
-
-impl tokio::io::AsyncRead for Piped {
-    fn poll_read(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        buffer: &mut tokio::io::ReadBuf<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.joined).poll_read(cx, buffer)
-    }
-}
-
-impl tokio::io::AsyncWrite for Piped {
-    fn poll_write(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-        bytes: &[u8],
-    ) -> std::task::Poll<io::Result<usize>> {
-        std::pin::Pin::new(&mut self.joined).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.joined).poll_flush(cx)
-    }
-
-    fn poll_shutdown(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<io::Result<()>> {
-        std::pin::Pin::new(&mut self.joined).poll_shutdown(cx)
-    }
+    Ok(Box::new(Held::new(Box::new(tokio::io::join(output, input)), child)))
 }

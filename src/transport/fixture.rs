@@ -39,11 +39,24 @@ pub(crate) fn free_port() -> u16 {
 impl Server {
     /// Starts sshd with these further options (`Key=value`).
     pub(crate) fn start(options: &[&str]) -> Self {
-        Self::start_in(trusted_folder(), free_port(), options)
+        Self::start_in(trusted_folder(), free_port(), options, None)
+    }
+
+    /// Starts sshd where a shell text has prepared users and files that this machine does not have.
+    ///
+    /// In the text `$folder` is the server's folder, and `/etc` may be written.
+    pub(crate) fn start_prepared(options: &[&str], prepare: &str) -> Self {
+        let folder = trusted_folder();
+        let text = format!(
+            "folder={0}; mkdir $folder/over; mount -t tmpfs -o mode=755 tmpfs $folder/over; mkdir $folder/over/up $folder/over/work; \
+             mount -t overlay overlay -o lowerdir=/etc,upperdir=$folder/over/up,workdir=$folder/over/work /etc; {prepare}",
+            folder.path().display()
+        );
+        Self::start_in(folder, free_port(), options, Some(&text))
     }
 
     /// Starts sshd in a folder that may hold keys from before.
-    pub(crate) fn start_in(folder: tempfile::TempDir, port: u16, options: &[&str]) -> Self {
+    pub(crate) fn start_in(folder: tempfile::TempDir, port: u16, options: &[&str], prepare: Option<&str>) -> Self {
         let path = |name: &str| folder.path().join(name).display().to_string();
         for name in ["host", "user"] {
             if !Path::new(&path(name)).exists() {
@@ -56,7 +69,16 @@ impl Server {
         // sshd wants its folder for unprivileged children, which a machine that never ran it lacks.
         let _ = fs::create_dir_all("/run/sshd");
         let log = fs::File::create(path("log")).expect("a log");
-        let mut command = Process::new("/usr/sbin/sshd");
+        let mut command = match prepare {
+            // A mount namespace of its own: what is prepared there is nowhere else, and gone with it.
+            Some(prepare) => {
+                let mut command = Process::new("unshare");
+                let text = format!("set -e; mount --make-rprivate /; {prepare}; exec /usr/sbin/sshd \"$@\"");
+                command.args(["--mount", "sh", "-c", &text, "sh"]);
+                command
+            }
+            None => Process::new("/usr/sbin/sshd"),
+        };
         command.args(["-D", "-e", "-f", "/dev/null", "-h", &path("host"), "-p", &port.to_string()]);
         for option in options.iter().copied().chain([
             "ListenAddress=127.0.0.1",
@@ -69,7 +91,10 @@ impl Server {
             "LogLevel=VERBOSE",
             "MaxStartups=100",
         ]) {
-            command.args(["-o", option]);
+            // sshd takes the last MaxStartups, and the first of everything else.
+            if option != "MaxStartups=100" || !options.iter().any(|o| o.starts_with("MaxStartups")) {
+                command.args(["-o", option]);
+            }
         }
         command.args(["-o", &format!("AuthorizedKeysFile={}", path("authorized"))]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();

@@ -20,7 +20,7 @@ use super::{Command, Lost, Unreachable, nonce, wrapping};
 const QUIET: Duration = Duration::from_millis(400);
 
 /// And no longer than this, even when such a child goes on writing.
-const LONGEST: Duration = Duration::from_secs(20);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// How much is read from a file at a time: 128 to 256 KiB were fastest.
 const CHUNK: usize = 256 * 1024;
@@ -124,9 +124,12 @@ async fn begin(
     let plain = inner.plain.load(Ordering::Relaxed);
     let shell = if plain && inner.shell == "/bin/sh" { "sh" } else { &inner.shell };
     let line = wrapping::once(shell, &nonce, script.len(), command.stdin.is_some());
-    let early = Bytes::copy_from_slice(script.as_bytes());
     let frames = frames(&nonce, false, out, command.keep);
-    inner.begin(command.r#become.as_ref(), &line, &nonce, frames, copy, Some(&early)).await
+    // The script is sent only when a shell of ours waits for it: so long, a failure means that nothing was run. Sent along
+    // with the request it would save a round trip, and run after we had given up.
+    let pipe = inner.begin(command.r#become.as_ref(), &line, &nonce, frames, copy).await?;
+    pipe.send(Bytes::copy_from_slice(script.as_bytes())).await;
+    Ok(pipe)
 }
 
 /// Sends the content and waits for the end.
@@ -139,8 +142,8 @@ async fn finish(inner: &Inner, command: &Command, pipe: &Pipe, running: &mut Run
         }),
     );
     match begun.await {
-        Err(_) => return Err(inner.late("starting a shell")),
-        Ok(None) if inner.place.is_gone() => return Err(Lost::NotStarted(inner.place.closed())),
+        Err(_) => return Err(inner.never_began()),
+        Ok(None) if inner.place.is_gone() => return Err(inner.in_flight()),
         Ok(None) => {
             let said = pipe.look(|state| format!("{}\n{}", state.out.noise(), state.err.noise()));
             return Err(Lost::NotStarted(refused(inner, &said)));

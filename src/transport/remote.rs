@@ -148,8 +148,6 @@ impl Inner {
     }
 
     /// Starts a command line, as another user when asked, and waits until the shell says that it runs.
-    ///
-    /// `early` is sent at once when no password will be asked for.
     pub(super) async fn begin(
         &self,
         r#become: Option<&Become>,
@@ -157,7 +155,6 @@ impl Inner {
         nonce: &str,
         frames: (Frame, Frame),
         copy: Option<mpsc::Sender<Bytes>>,
-        early: Option<&Bytes>,
     ) -> Result<Pipe, NotBegun> {
         let elevation = match r#become {
             Some(r#become) => {
@@ -178,25 +175,13 @@ impl Inner {
         if pipe.exec(&elevation.line).await.is_err() {
             return Err(NotBegun::Lost(Lost::NotStarted(self.place.closed())));
         }
-        if let Some(early) = early
-            && elevation.prompt.is_none()
-        {
-            pipe.send(early.clone()).await;
-        }
         match timeout(self.patience, self.greet(&pipe, r#become, &elevation)).await {
             Err(_) => {
                 let phase = r#become.map_or("starting a shell", |b| b.method.as_str());
                 Err(NotBegun::Lost(self.late(phase)))
             }
             Ok(Err(why)) => Err(why),
-            Ok(Ok(())) => {
-                if let Some(early) = early
-                    && elevation.prompt.is_some()
-                {
-                    pipe.send(early.clone()).await;
-                }
-                Ok(pipe)
-            }
+            Ok(Ok(())) => Ok(pipe),
         }
     }
 
@@ -256,6 +241,14 @@ impl Inner {
             seconds: self.patience.as_secs(),
             phase: phase.to_owned(),
         })
+    }
+
+    /// A command was sent, and did not even say that it begins: it may still do so.
+    pub(super) fn never_began(&self) -> Lost {
+        match self.late("starting a shell") {
+            Lost::NotStarted(why) => Lost::InFlight(why),
+            other => other,
+        }
     }
 
     /// What a connection that ended under a command means.

@@ -82,7 +82,7 @@ async fn start(inner: &Arc<Inner>, r#become: &Option<Become>, slot: Slot) -> Res
     let line = wrapping::persistent(&inner.shell, &nonce);
     let keep = 4096;
     let frames = frames(&nonce, true, Sink::Keep(Capture::new(keep)), keep);
-    let pipe = inner.begin(r#become.as_ref(), &line, &nonce, frames, None, None).await?;
+    let pipe = inner.begin(r#become.as_ref(), &line, &nonce, frames, None).await?;
     pipe.send(Bytes::from(wrapping::prepare(&nonce))).await;
     let ready = pipe.until(|state| {
         let done = state.out.ended.is_some() && state.err.ended.is_some();

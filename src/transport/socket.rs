@@ -108,3 +108,35 @@ impl AsyncWrite for Cuttable {
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }
+
+/// A stream that keeps something alive for as long as it is used: the connection or the process that carries it.
+pub(super) struct Held<T> {
+    inner: Box<dyn Stream>,
+    _carrier: T,
+}
+
+impl<T> Held<T> {
+    pub(super) fn new(inner: Box<dyn Stream>, carrier: T) -> Self {
+        Self { inner, _carrier: carrier }
+    }
+}
+
+impl<T: Unpin> AsyncRead for Held<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buffer)
+    }
+}
+
+impl<T: Unpin> AsyncWrite for Held<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
