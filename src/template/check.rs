@@ -167,8 +167,11 @@ fn unknown_names(
     let unknown = |what: &str, first: usize, last: usize, known: &[&str], written: &str| {
         let (start, end) = (tokens.get(first)?, tokens.get(last)?);
         let mut diagnostic = Diagnostic::error(format!("unknown {what} `{written}`"), place(start.start, end.end));
-        if let Some(meant) = did_you_mean(written, known.iter().copied()) {
+        let missing = what == "filter" && filters::is_missing(written);
+        if let Some(meant) = did_you_mean(written, known.iter().copied()).filter(|_| !missing) {
             diagnostic = diagnostic.label(format!("did you mean `{meant}`?"));
+        } else if missing {
+            diagnostic.message = format!("the filter `{written}` is not supported yet");
         } else if written.contains('.') {
             diagnostic = diagnostic.help("only builtin filters and tests are there, not those of collections");
         }

@@ -9,7 +9,7 @@ use super::object::Omit;
 use super::{filters, verdicts};
 
 /// Steps that one template may take: a loop over a million items ends, an endless one too, in about a second.
-const FUEL: u64 = 20_000_000;
+pub(super) const FUEL: u64 = 20_000_000;
 
 /// Macros and includes nest at most so deep.
 const RECURSION: usize = 60;

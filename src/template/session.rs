@@ -16,7 +16,7 @@ use super::object::{Context, Found, Written};
 use crate::base::{Node, NodeKind, Scope, Var};
 
 /// Variables that need one another deeper than this are taken for a loop. Each level costs call stack.
-const DEEPEST: usize = 24;
+const DEEPEST: usize = 60;
 
 /// What identifies a scalar in a scope: both addresses live as long as the session keeps them.
 type Identity = (usize, usize);

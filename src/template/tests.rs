@@ -415,3 +415,23 @@ fn a_condition_takes_microseconds() {
     // Without optimisation and on a busy machine; converting the whole result would take milliseconds.
     assert!(each.as_micros() < 500, "{each:?}");
 }
+
+#[test]
+fn no_filter_and_no_test_takes_an_undefined_value() {
+    let scope = Variables::default().scope();
+    let mut wrong = Vec::new();
+    for name in filters::names().iter().filter(|name| !["default", "d"].contains(name)) {
+        match evaluate(&format!("nosuch | {name}"), &scope) {
+            Err(TemplateError::Undefined { .. }) => {}
+            other => wrong.push(format!("{name}: {other:?}")),
+        }
+    }
+    for name in verdicts::names().iter().filter(|name| !["defined", "undefined"].contains(name)) {
+        let Ok(expression) = Engine::new().expression(&format!("nosuch is {name}"), Span::NONE) else { continue };
+        match Engine::new().evaluate(&expression, &scope) {
+            Err(TemplateError::Undefined { .. }) => {}
+            other => wrong.push(format!("is {name}: {other:?}")),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

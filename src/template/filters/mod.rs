@@ -19,7 +19,9 @@ mod text;
 use std::sync::LazyLock;
 
 use minijinja::value::{Rest, Value as Jinja, ValueOrKwargs};
-use minijinja::{Environment, Error, State};
+use minijinja::{Environment, Error, State, UndefinedBehavior};
+
+use super::environment::FUEL;
 
 pub(super) use call::{Call, failed, items_of, text_of};
 pub(super) use number::boolean;
@@ -47,13 +49,12 @@ fn table() -> impl Iterator<Item = (&'static str, Filter)> {
     .copied()
 }
 
-/// Filters of the engine that are Jinja's as they are.
+/// Filters of the engine that are Jinja's as they are, but for undefined values.
 const OWN: &[&str] = &[
     "abs",
     "attr",
     "batch",
     "capitalize",
-    "chain",
     "count",
     "dictsort",
     "e",
@@ -65,7 +66,6 @@ const OWN: &[&str] = &[
     "items",
     "last",
     "length",
-    "lines",
     "list",
     "lower",
     "pprint",
@@ -79,13 +79,64 @@ const OWN: &[&str] = &[
     "tojson",
     "trim",
     "upper",
-    "default",
-    "d",
-    "mandatory",
 ];
 
+/// Ansible's and Jinja's filters that are not here.
+const MISSING: &[&str] = &[
+    "combinations",
+    "expanduser",
+    "expandvars",
+    "filesizeformat",
+    "fileglob",
+    "forceescape",
+    "permutations",
+    "random",
+    "realpath",
+    "relpath",
+    "shuffle",
+    "strftime",
+    "striptags",
+    "to_datetime",
+    "to_uuid",
+    "truncate",
+    "unvault",
+    "urlize",
+    "urlsplit",
+    "vault",
+    "win_basename",
+    "win_dirname",
+    "win_splitdrive",
+    "wordwrap",
+    "xmlattr",
+    "from_yaml_all",
+    "commonpath",
+    "normpath",
+    "json_query",
+    "ipaddr",
+    "ipv4",
+    "ipv6",
+];
+
+/// Whether a filter is one of Ansible's that is not here.
+pub(super) fn is_missing(name: &str) -> bool {
+    let short = name.rsplit('.').next().unwrap_or(name);
+    MISSING.contains(&short)
+}
+
+/// The engine's own filters.
+static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    environment
+});
+
+/// Filters that take undefined values.
+const LENIENT: &[&str] = &["default", "d", "mandatory"];
+
 static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
-    let mut names: Vec<_> = table().map(|(name, _)| name).chain(OWN.iter().copied()).collect();
+    let mut names: Vec<_> =
+        table().map(|(name, _)| name).chain(OWN.iter().copied()).chain(LENIENT.iter().copied()).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -106,7 +157,13 @@ pub(super) fn register(environment: &mut Environment<'static>) {
             Ok::<_, Error>(result)
         });
     }
-    // These take undefined values.
+    for name in OWN.iter().copied() {
+        environment.add_filter(name, move |state: &mut State, args: Rest<ValueOrKwargs>| {
+            let args = args.into_values();
+            Call::new(state, name, &args)?;
+            ENGINE.empty_state().apply_filter(name, &args)
+        });
+    }
     environment.add_filter("default", default);
     environment.add_filter("d", default);
     environment.add_filter("mandatory", mandatory);

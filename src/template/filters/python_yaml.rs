@@ -166,7 +166,6 @@ impl Writer {
 
     fn text(&mut self, text: &str, at: Where) {
         let level = if at.root { self.indent } else { at.level + self.indent };
-        let level = if at.flow { at.level } else { level };
         match style(text, at.flow, at.key) {
             Style::Plain => self.words(text, level, at.key),
             Style::Single => {
@@ -219,19 +218,19 @@ impl Writer {
     fn double(&mut self, text: &str, level: usize, key: bool) {
         self.push("\"");
         let characters: Vec<char> = text.chars().collect();
+        let mut blank = false;
         for (place, c) in characters.iter().enumerate() {
-            let written = escape(*c);
-            let breaks = *c == ' ' && self.column > self.width && !key && place > 0 && place + 1 < characters.len();
-            if breaks {
-                self.push("\\");
+            let inner = place > 0 && place + 1 < characters.len();
+            if *c == ' ' && !blank && inner && self.column > self.width && !key {
+                // The line break stands for this blank; a second one must not be taken for indentation.
                 self.line(level);
-                if characters.get(place) == Some(&' ') {
+                if characters.get(place + 1) == Some(&' ') {
                     self.push("\\");
                 }
-                self.push(" ");
-                continue;
+            } else {
+                self.push(&escape(*c));
             }
-            self.push(&written);
+            blank = *c == ' ';
         }
         self.push("\"");
     }
@@ -272,7 +271,6 @@ fn escape(c: char) -> String {
         '\r' => "\\r".to_owned(),
         '\u{1b}' => "\\e".to_owned(),
         '\u{85}' => "\\N".to_owned(),
-        '\u{a0}' => "\\_".to_owned(),
         '\u{2028}' => "\\L".to_owned(),
         '\u{2029}' => "\\P".to_owned(),
         c if printable(c) => c.to_string(),
@@ -290,7 +288,7 @@ fn escape(c: char) -> String {
 }
 
 fn printable(c: char) -> bool {
-    matches!(u32::from(c), 0x20..=0x7e | 0xa1..=0xd7ff | 0xe000..=0xfefe | 0xff00..=0xfffd | 0x1_0000..=0x10_ffff)
+    matches!(u32::from(c), 0x20..=0x7e | 0xa0..=0x2027 | 0x202a..=0xd7ff | 0xe000..=0xfefe | 0xff00..=0xfffd | 0x1_0000..=0x10_ffff)
 }
 
 /// How a text must be written so that it is read as that text again.
@@ -361,4 +359,28 @@ fn date(text: &str) -> bool {
         && day_parts.iter().all(numbers)
         && clock.len() == 3
         && clock.iter().all(|part| part.bytes().all(|b| b.is_ascii_digit()) && !part.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A JSON object a line: the value `v`, and what Ansible's `to_yaml` (`y`), `to_nice_yaml` (`n`) and `to_nice_yaml(indent=2)`
+    /// (`i`) made of it.
+    #[test]
+    fn yaml_is_written_as_pyyaml_writes_it() {
+        let (mut wrong, mut count) = (Vec::new(), 0);
+        for line in include_str!("../../../tests/template/yaml.jsonl").lines() {
+            let case: Value = serde_json::from_str(line).expect("JSON");
+            for (key, indent, flow) in [("y", 2, None), ("n", 4, Some(false)), ("i", 2, Some(false))] {
+                count += 1;
+                let got = dump(&case["v"], indent, flow, true, 80);
+                if Some(got.as_str()) != case[key].as_str() {
+                    wrong.push(format!("{key} {}\n  wanted {}\n  got    {}", case["v"], case[key], Value::from(got)));
+                }
+            }
+        }
+        assert!(count > 100);
+        assert!(wrong.is_empty(), "{} of {count}\n{}", wrong.len(), wrong.join("\n"));
+    }
 }
