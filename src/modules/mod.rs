@@ -46,6 +46,7 @@ mod slurp;
 mod stat;
 mod systemd;
 mod template;
+mod uri;
 mod wait_for;
 mod wait_for_connection;
 
@@ -90,6 +91,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &stat::SPEC,
     &systemd::SPEC,
     &template::SPEC,
+    &uri::SPEC,
     &wait_for::SPEC,
     &wait_for_connection::SPEC,
 ];
