@@ -279,3 +279,38 @@ fn a_cut_or_forged_look_is_no_answer() {
     let forked = read("P slave 10 1 5\nP slave 11 10 6\nZ\n").expect("whole");
     assert_eq!(forked.process(Daemon::Slave).map(|process| process.pid), Some(10), "the parent, not a fork of it");
 }
+
+/// Every task of a play, those of blocks too.
+fn tasks(list: &Value) -> Vec<&Value> {
+    let each = list.as_array().into_iter().flatten();
+    each.flat_map(|task| task.get("block").map_or_else(|| vec![task], tasks)).collect()
+}
+
+#[test]
+fn the_playbook_gives_every_module_what_it_takes() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("playbooks/mesos/upgrade-0.13-to-0.14.yml");
+    let plays: Value = serde_yaml::from_str(&std::fs::read_to_string(path).expect("text")).expect("YAML");
+    let (mut order, mut checked) = (Vec::new(), 0);
+    for play in plays.as_array().expect("plays") {
+        order.push(field(play, "name").to_owned());
+        for task in tasks(&play["tasks"]) {
+            for (name, given) in task.as_object().expect("a mapping") {
+                let Some(spec) = find(name).filter(|spec| spec.name.starts_with("mesos_") || spec.name == "release")
+                else {
+                    continue;
+                };
+                let given = given.as_object().expect("options");
+                for key in given.keys() {
+                    assert!(spec.options.iter().any(|option| option.name == key), "{name} has no `{key}`");
+                }
+                for option in spec.options.iter().filter(|option| option.required) {
+                    assert!(given.contains_key(option.name), "{name} needs `{}`", option.name);
+                }
+                checked += 1;
+            }
+        }
+    }
+    assert_eq!(checked, 25, "a task was added or taken out: count it");
+    let steps: Vec<&str> = order.iter().filter_map(|name| name.split('.').next()).collect();
+    assert_eq!(steps.get(1..), Some(&["1", "2", "3", "4", "5", "8", "9"][..]), "the guide's order");
+}
