@@ -2,6 +2,7 @@
 
 mod exec;
 mod extra;
+mod inventory;
 mod lab;
 mod listing;
 mod person;
@@ -38,10 +39,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     let exit: Exit = match &request {
         Request::Run(request) => playbook::run(request),
         Request::Exec(request) => exec::run(request),
-        Request::Inventory(_) => {
-            complain("error: `inventory` is not there yet\n");
-            Exit::Error
-        }
+        Request::Inventory(request) => inventory::run(request, colour),
         Request::Lab(words) => return lab::run(words),
     };
     ExitCode::from(exit.code(rules))

@@ -57,7 +57,8 @@ pub(crate) enum Mismatch {
 pub(crate) struct Config {
     /// The file that was read.
     pub(crate) file: Option<PathBuf>,
-    /// `inventory`: sources as for `-i`, paths made whole.
+    /// `inventory`: sources as for `-i`, paths made whole. [`DEFAULT_INVENTORY`] when nothing is set, whether it is there or
+    /// not.
     pub(crate) inventory: Vec<String>,
     /// `forks`: hosts at work at a time.
     pub(crate) forks: NonZeroUsize,
@@ -172,7 +173,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             file: None,
-            inventory: Vec::new(),
+            inventory: vec![DEFAULT_INVENTORY.to_owned()],
             forks: NonZeroUsize::MIN.saturating_add(4),
             timeout: Duration::from_secs(10),
             remote_user: None,

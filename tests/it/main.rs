@@ -1,4 +1,5 @@
 //! One integration binary, so that all tests share one link and one set of rehearsal hosts.
 
+mod inventory;
 mod lab;
 mod tidy;
