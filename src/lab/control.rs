@@ -16,7 +16,12 @@ use super::processes;
 
 /// The init of a host that is up, as this machine counts.
 pub(crate) fn init_of(host: &HostFolder) -> Option<u32> {
-    let text = fs::read_to_string(host.pid_file()).ok()?;
+    recorded(&host.pid_file())
+}
+
+/// The process that a file names by id and start time, if it still is that process.
+pub(crate) fn recorded(file: &Path) -> Option<u32> {
+    let text = fs::read_to_string(file).ok()?;
     let mut words = text.split_whitespace();
     let (pid, started) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
     processes::is_alive(pid, started).then_some(pid)

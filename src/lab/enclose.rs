@@ -88,11 +88,12 @@ pub(crate) fn outer(path: &Path) -> Result<(), LabError> {
         .stdin(Stdio::null())
         .spawn()
         .map_err(LabError::refused("nsenter"))?;
-    let init = first_child(inner.id(), &mut inner, &boot.name)?;
-    let started = processes::start_time(init).unwrap_or_default();
-    let temporary = boot.pid_file.with_extension("new");
-    fs::write(&temporary, format!("{init} {started}\n")).map_err(LabError::file("write", &temporary))?;
-    fs::rename(&temporary, &boot.pid_file).map_err(LabError::file("write", &boot.pid_file))?;
+    if let Err(error) = record(&boot, &mut inner) {
+        // Nobody could stop a host that is not written down.
+        let _ = inner.kill();
+        let _ = inner.wait();
+        return Err(error);
+    }
     // The holder's namespaces live on in inner.
     drop(holder.stdin.take());
     let _ = holder.wait();
@@ -102,6 +103,14 @@ pub(crate) fn outer(path: &Path) -> Result<(), LabError> {
         Ok(status) => Err(LabError::Host { name: boot.name, detail: format!("its init ended: {status}") }),
         Err(error) => Err(LabError::Host { name: boot.name, detail: error.to_string() }),
     }
+}
+
+fn record(boot: &Boot, inner: &mut Child) -> Result<(), LabError> {
+    let init = first_child(inner.id(), inner, &boot.name)?;
+    let started = processes::start_time(init).unwrap_or_default();
+    let temporary = boot.pid_file.with_extension("new");
+    fs::write(&temporary, format!("{init} {started}\n")).map_err(LabError::file("write", &temporary))?;
+    fs::rename(&temporary, &boot.pid_file).map_err(LabError::file("write", &boot.pid_file))
 }
 
 fn mount_overlay(boot: &Boot) -> Result<(), LabError> {

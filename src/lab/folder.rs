@@ -201,6 +201,11 @@ impl HostFolder {
         self.root.join("pid")
     }
 
+    /// The same of the process that holds its mounts.
+    pub(crate) fn outer_file(&self) -> PathBuf {
+        self.root.join("outer")
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.root.join("log")
     }

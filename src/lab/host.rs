@@ -16,8 +16,8 @@ pub(crate) fn prepare(lab: &LabSpec, folder: &Folder, host: &HostSpec) -> Result
         fs::create_dir_all(&path).map_err(LabError::file("create", &path))?;
     }
     make_key(&own.host_key(), &host.name)?;
-    if own.upper().is_dir() {
-        // A host that comes up again finds its disk as it left it.
+    if own.upper().is_dir() && own.root().join("boot.json").exists() {
+        // A host that comes up again finds its disk as it left it. One whose making was cut is made once more.
         return boot_files(lab, &own, host);
     }
     mount_tmpfs(&own.disk(), host.disk_mib)?;

@@ -65,15 +65,16 @@ pub(crate) fn make(version: &str, out: &Path) -> Result<PathBuf, LabError> {
     if !body.exists() || !fs::read_to_string(&mark_file).is_ok_and(|found| found == mark) {
         strip(own, &body)?;
         let _ = fs::remove_file(&mark_file);
-        for other in super::standin::VERSIONS {
-            let _ = fs::remove_file(out.join(other).join("mesos-master"));
+        for (other, (program, _)) in
+            super::standin::VERSIONS.iter().flat_map(|other| PROGRAMS.iter().map(move |one| (other, one)))
+        {
+            let _ = fs::remove_file(out.join(other).join(program));
         }
         fs::write(&mark_file, &mark).map_err(LabError::file("write", &mark_file))?;
     }
     for (program, _) in PROGRAMS {
         let path = folder.join(program);
-        let fresh = folder.join("mesos-master").exists() && path.exists();
-        if !fresh || read_trailer(&path).is_none() {
+        if read_trailer(&path).is_none() {
             write_program(&body, &path, program, version)?;
         }
     }
@@ -121,4 +122,31 @@ pub(crate) fn lay_out(files: &Path, version: &str, tree: &Tree) -> Result<(), La
         tree.copy(&files.join(program), &format!("opt/mesos-{version}/{place}"), 0o755)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_differ_in_bytes_and_know_what_they_are() {
+        let out = tempfile::tempdir().expect("a folder");
+        let mut seen = Vec::new();
+        for version in crate::lab::standin::VERSIONS {
+            let folder = make(version, out.path()).expect("a release");
+            for (program, _) in PROGRAMS {
+                let path = folder.join(program);
+                assert_eq!(
+                    read_trailer(&path),
+                    Some(StandIn { program: (*program).to_owned(), version: (*version).to_owned() })
+                );
+                assert!(path.metadata().expect("a file").len() >= LEAST);
+                let bytes = fs::read(&path).expect("a file");
+                assert!(!seen.contains(&bytes), "{program} {version}");
+                seen.push(bytes);
+            }
+        }
+        assert_eq!(read_trailer(Path::new("/proc/self/exe")), None);
+        assert!(make("0.99.0", out.path()).is_err());
+    }
 }

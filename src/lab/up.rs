@@ -10,7 +10,7 @@ use rustix::fs::FlockOperation;
 use rustix::mount::UnmountFlags;
 use rustix::process::Signal;
 
-use super::control::{ask, init_of};
+use super::control::{ask, init_of, recorded};
 use super::enclose;
 use super::error::LabError;
 use super::folder::Folder;
@@ -55,7 +55,12 @@ pub(crate) fn up(lab: &LabSpec) -> Result<Vec<String>, LabError> {
         host::prepare(lab, &folder, spec)?;
         let own = folder.host(&spec.name);
         let _ = fs::remove_file(own.pid_file());
-        started.push((spec, enclose::start(&own.root().join("boot.json"), &own.log())?));
+        let outer = enclose::start(&own.root().join("boot.json"), &own.log())?;
+        // Written at once: a host whose `up` died before its init was there must be stopped too.
+        let since = processes::start_time(outer.id()).unwrap_or_default();
+        fs::write(own.outer_file(), format!("{} {since}\n", outer.id()))
+            .map_err(LabError::file("write", &own.outer_file()))?;
+        started.push((spec, outer));
     }
     folder.write_client_files(lab)?;
     let deadline = Instant::now() + BOOT;
@@ -81,7 +86,18 @@ pub(crate) fn down(root: &Path) -> Result<usize, LabError> {
     let _lock = lock(&folder)?;
     let mut ended = Vec::new();
     for name in host_names(&folder) {
-        if let Some(init) = init_of(&folder.host(&name)) {
+        let own = folder.host(&name);
+        // First who would start it, then it.
+        if let Some(outer) = recorded(&own.outer_file()) {
+            let children = processes::children(outer);
+            processes::signal(outer, Signal::KILL);
+            for child in children {
+                if init_of(&own).is_none() {
+                    processes::signal(child, Signal::KILL);
+                }
+            }
+        }
+        if let Some(init) = init_of(&own) {
             // The end of a process namespace's init is the end of all its processes, frozen ones too.
             processes::signal(init, Signal::KILL);
             ended.push((init, processes::start_time(init).unwrap_or_default()));
