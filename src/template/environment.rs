@@ -38,7 +38,12 @@ pub(super) fn new() -> Environment<'static> {
     // Errors then name what is undefined.
     environment.set_debug(true);
     environment.set_formatter(|out, state, value| {
-        let text = convert::to_text(value).map_err(|error| engine_error(state, value, &error))?;
+        // Undefined values are refused before this, but for that of `x if y` without `else`, which prints nothing.
+        let text = if value.is_undefined() {
+            String::new()
+        } else {
+            convert::to_text(value).map_err(|error| engine_error(state, value, &error))?
+        };
         std::fmt::Write::write_str(out, &text)?;
         let emitted = state.get_or_insert_extension_with(Emitted::default);
         emitted.count += 1;
