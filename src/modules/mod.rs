@@ -12,6 +12,7 @@ mod host_file;
 mod python_regex;
 mod spec;
 mod step;
+mod tar_list;
 
 // One line a module, in alphabetical order; the same order in REGISTRY.
 mod add_host;
@@ -46,6 +47,7 @@ mod slurp;
 mod stat;
 mod systemd;
 mod template;
+mod unarchive;
 mod uri;
 mod wait_for;
 mod wait_for_connection;
@@ -91,6 +93,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &stat::SPEC,
     &systemd::SPEC,
     &template::SPEC,
+    &unarchive::SPEC,
     &uri::SPEC,
     &wait_for::SPEC,
     &wait_for_connection::SPEC,

@@ -60,7 +60,7 @@ impl State for Setup {
 }
 
 /// Whether a name matches a glob of `*`, `?` and `[…]`.
-fn glob(pattern: &str, name: &str) -> bool {
+pub(super) fn glob(pattern: &str, name: &str) -> bool {
     let mut regex = String::from("^(?s:");
     let mut rest = pattern.chars().peekable();
     while let Some(c) = rest.next() {
