@@ -176,7 +176,7 @@ impl Session {
                 return Exit::Journal;
             }
         };
-        let view = view::sink(common, &self.config);
+        let view = view::sink(common, &self.config, how.one_off, how.one_line);
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(journal), view];
         let bus = match report::Events::start(sinks, masker.clone(), clock.clone()) {
             Ok(bus) => Arc::new(bus),

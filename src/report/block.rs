@@ -25,6 +25,8 @@ pub(super) struct Look {
     pub(super) verbosity: u8,
     /// A log: results without a change are told too, and hosts are never counted only.
     pub(super) log: bool,
+    /// What commands said is shown: it is what a one-off command is run for.
+    pub(super) output: bool,
 }
 
 /// A task and the results that are not told yet.
@@ -156,6 +158,12 @@ impl Outcome {
                 lines.extend(clean_lines(&text).map(Line::plain));
             }
         }
+        if look.output && matches!(self.status, Status::Ok | Status::Changed) {
+            for key in ["stdout", "stderr"] {
+                let text = self.result.get(key).map(to_text).unwrap_or_default();
+                lines.extend(clean_lines(&text).map(Line::plain));
+            }
+        }
         if look.verbosity > 0 {
             if !self.notified.is_empty() {
                 lines.push(Line::plain(format!("notified: {}", clean_line(&self.notified.join(", ")))));
@@ -251,6 +259,7 @@ impl Block {
     pub(super) fn lines(&self, outcomes: &[Outcome], look: Look) -> Vec<Line> {
         let shown = |outcome: &Outcome| {
             look.log
+                || look.output
                 || look.verbosity > 0
                 || !matches!(outcome.status, Status::Ok | Status::Skipped)
                 || self.module == "debug" && outcome.status == Status::Ok

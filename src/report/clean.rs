@@ -1,5 +1,6 @@
 //! Makes text from outside harmless: nothing that a terminal acts on gets through, and nothing goes on for ever.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// A line longer than this is cut.
@@ -39,6 +40,18 @@ pub(super) fn clean_line(text: &str) -> String {
 fn write_out(line: &mut String, c: char) {
     let code = u32::from(c);
     let _ = if code < 0x100 { write!(line, "\\x{code:02x}") } else { write!(line, "\\u{{{code:x}}}") };
+}
+
+/// The last line of defence, where text is written out: a part of a line in which nothing hostile is left, tabs excepted.
+pub(super) fn clean_part(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| c != '\t' && is_hostile(c)) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if c != '\t' && is_hostile(c) { write_out(&mut clean, c) } else { clean.push(c) }
+    }
+    Cow::Owned(clean)
 }
 
 /// A text as lines, each clean; tabs stay. A carriage return at a line's end is dropped.

@@ -71,29 +71,26 @@ pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look:
 }
 
 fn failed(failures: &[Failure], look: Look) -> Vec<Line> {
-    let mut groups: IndexMap<(&str, &str, crate::event::Status, &str, &[String]), Vec<&str>> = IndexMap::new();
+    // One for all hosts that failed in the same way at the same task.
+    let mut groups: Vec<(&Failure, Vec<&str>)> = Vec::new();
     for failure in failures {
-        let key = (
-            failure.task.as_str(),
-            failure.place.as_str(),
-            failure.status,
-            failure.why.as_str(),
-            failure.tail.as_slice(),
-        );
-        groups.entry(key).or_default().push(&failure.host);
+        match groups.iter_mut().find(|(first, _)| first.is_like(failure)) {
+            Some((_, hosts)) => hosts.push(&failure.host),
+            None => groups.push((failure, vec![&failure.host])),
+        }
     }
     let mut lines = Vec::new();
-    for ((task, place, status, why, tail), hosts) in groups {
+    for (Failure { task, place, status, why, tail, .. }, hosts) in groups {
         if lines.is_empty() {
             lines.push(Line::new());
             lines.push(Line::of(Label::Bad, format!("FAILED on {}", count(distinct(failures), "host"))));
         }
-        let (label, word) = word(status, look.check);
+        let (label, word) = word(*status, look.check);
         let many = if hosts.len() > 1 { format!(" ×{}", hosts.len()) } else { String::new() };
         let line = Line::plain("  ").with(label, format!("{word}{many}"));
         let line = line.and(format!(": {}  ", fold(&hosts, if look.log { usize::MAX } else { 6 })));
         let line = line
-            .with(Label::Strong, task)
+            .with(Label::Strong, task.as_str())
             .with(Label::Dim, if place.is_empty() { String::new() } else { format!(" ({place})") });
         lines.push(line);
         if !why.is_empty() {

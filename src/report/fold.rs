@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::clean::clean_line;
+
 /// A name before its last number, the number, and what follows it.
 fn split(name: &str) -> Option<(&str, &str, &str)> {
     let end = name.rfind(|c: char| c.is_ascii_digit())? + 1;
@@ -15,10 +17,11 @@ fn split(name: &str) -> Option<(&str, &str, &str)> {
 /// Names that differ only in their last number, as one with ranges; in the order in which the first of each came.
 /// `most` bounds how many such groups are shown; the rest is counted.
 pub(super) fn fold<S: AsRef<str>>(names: &[S], most: usize) -> String {
+    let names: Vec<String> = names.iter().map(|name| clean_line(name.as_ref())).collect();
     // A number with leading zeros belongs to those of its length.
     let mut padded: HashSet<(&str, &str, usize)> = HashSet::new();
-    for name in names {
-        if let Some((before, number, after)) = split(name.as_ref())
+    for name in &names {
+        if let Some((before, number, after)) = split(name.as_str())
             && number.len() > 1
             && number.starts_with('0')
         {
@@ -27,13 +30,13 @@ pub(super) fn fold<S: AsRef<str>>(names: &[S], most: usize) -> String {
     }
     let mut order: Vec<(&str, &str, usize)> = Vec::new();
     let mut groups: HashMap<(&str, &str, usize), Vec<u64>> = HashMap::new();
-    for name in names {
-        let (key, number) = match split(name.as_ref()) {
+    for name in &names {
+        let (key, number) = match split(name.as_str()) {
             Some((before, number, after)) => {
                 let length = if padded.contains(&(before, after, number.len())) { number.len() } else { 1 };
                 ((before, after, length), number.parse::<u64>().ok())
             }
-            None => ((name.as_ref(), "", 0), None),
+            None => ((name.as_str(), "", 0), None),
         };
         let group = groups.entry(key).or_insert_with(|| {
             order.push(key);

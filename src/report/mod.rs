@@ -6,15 +6,21 @@
 //! What hosts say is hostile: it may hold escape sequences that clear screens, forge lines or type into terminals. Every
 //! text from outside goes through `clean` before it is written anywhere but into JSON, whose strings escape it.
 
+mod adhoc;
+mod ansible;
 mod block;
 mod bus;
+mod choose;
 mod clean;
 mod diff;
 mod digest;
+mod dump;
 mod fold;
+mod json;
 mod masked;
 mod out;
 mod plain;
+pub(crate) mod prompt;
 mod recap;
 mod screen;
 mod state;
@@ -22,7 +28,11 @@ mod story;
 mod style;
 mod view;
 
+pub(crate) use adhoc::AdHoc;
+pub(crate) use ansible::Ansible;
 pub(crate) use bus::Events;
+pub(crate) use choose::{Form, Surroundings, Wish, view};
+pub(crate) use json::JsonLines;
 pub(crate) use out::Out;
 pub(crate) use plain::Plain;
 pub(crate) use screen::Screen;

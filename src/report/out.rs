@@ -14,6 +14,11 @@ impl Out {
         Self::to(Box::new(io::stdout()))
     }
 
+    /// Standard error.
+    pub(crate) fn stderr() -> Self {
+        Self::to(Box::new(io::stderr()))
+    }
+
     /// Any writer.
     pub(crate) fn to(inner: Box<dyn Write + Send>) -> Self {
         Self { inner, gone: false }

@@ -67,6 +67,15 @@ impl Plain {
         }
         Ok(())
     }
+
+    /// Shows what commands said.
+    #[must_use]
+    pub(crate) fn with_output(mut self, shown: bool) -> Self {
+        if shown {
+            self.story.show_output();
+        }
+        self
+    }
 }
 
 impl Sink for Plain {

@@ -20,7 +20,7 @@ fn recap_line(host: &str, tally: Tally, coloured: bool) -> Line {
         Label::Good
     };
     // Ansible pads a name with colours in it to 37, which is 26 and the colour's eleven bytes.
-    let mut line = Line::of(if coloured { whole } else { Label::Plain }, host.to_owned()).to_width(26).and(" : ");
+    let mut line = Line::of(if coloured { whole } else { Label::Plain }, host.to_owned()).padded_to(26).and(" : ");
     let counts = [
         ("ok", tally.ok, Label::Good),
         ("changed", tally.changed, Label::Changed),
@@ -42,7 +42,7 @@ fn recap_line(host: &str, tally: Tally, coloured: bool) -> Line {
 
 impl Line {
     /// Adds blanks up to a column; none when it is there already.
-    fn to_width(self, column: usize) -> Self {
+    fn padded_to(self, column: usize) -> Self {
         let blanks = column.saturating_sub(self.width());
         self.and(" ".repeat(blanks))
     }

@@ -38,7 +38,7 @@ impl Screen {
         Self::on(ProgressDrawTarget::stdout(), Out::stdout(), Box::new(size), paint, zone, verbosity)
     }
 
-    fn on(
+    pub(super) fn on(
         target: ProgressDrawTarget,
         out: Out,
         size: Box<dyn Fn() -> Size + Send>,
@@ -81,6 +81,15 @@ impl Screen {
 
     fn now(&self) -> u64 {
         self.last.0.saturating_add(u64::try_from(self.last.1.elapsed().as_millis()).unwrap_or(0))
+    }
+
+    /// Shows what commands said.
+    #[must_use]
+    pub(crate) fn with_output(mut self, shown: bool) -> Self {
+        if shown {
+            self.story.show_output();
+        }
+        self
     }
 }
 

@@ -35,10 +35,26 @@ pub(super) struct Failure {
     pub(super) tail: Vec<String>,
 }
 
+impl Failure {
+    /// Whether another host failed in the same way at the same task.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.status == other.status
+            && self.why == other.why
+            && self.task == other.task
+            && self.place == other.place
+            && self.tail == other.tail
+    }
+}
+
 impl Story {
     pub(super) fn new(verbosity: u8, log: bool) -> Self {
-        let look = Look { check: false, verbosity, log };
+        let look = Look { check: false, verbosity, log, output: false };
         Self { state: State::default(), look, failures: Vec::new(), headed: false }
+    }
+
+    /// Shows what commands said.
+    pub(super) fn show_output(&mut self) {
+        self.look.output = true;
     }
 
     /// Takes an event, and gives what is to be told.

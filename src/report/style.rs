@@ -2,6 +2,8 @@
 
 use unicode_width::UnicodeWidthChar;
 
+use super::clean::clean_part;
+
 /// What a part of a line is. Colours follow Ansible's: ok green, changed yellow, failed red, skipped cyan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Label {
@@ -83,7 +85,7 @@ impl Line {
 
     /// Adds blanks up to a column; one at least.
     #[must_use]
-    pub(super) fn to_column(self, column: usize) -> Self {
+    pub(super) fn filled_to(self, column: usize) -> Self {
         let blanks = column.saturating_sub(self.width()).max(1);
         self.and(" ".repeat(blanks))
     }
@@ -144,7 +146,8 @@ impl Paint {
         let mut text = String::new();
         for (label, part) in &line.0 {
             let colour = label.colour();
-            let part = if self.unicode { part.clone() } else { ascii(part) };
+            let part = clean_part(part);
+            let part = if self.unicode { part } else { ascii(&part).into() };
             if self.colour && !colour.is_empty() && !part.is_empty() {
                 text.push_str("\x1b[");
                 text.push_str(colour);

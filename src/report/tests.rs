@@ -484,3 +484,266 @@ fn failures_are_told_together_after_a_second_and_at_once_when_the_task_ends() {
     assert_eq!(told, ["failed ×2: h[1-2]  go: no"]);
     assert!(story.due(5000).is_empty());
 }
+
+fn ansible(events: &[Event], verbosity: u8) -> String {
+    let (out, errors) = (Written::default(), Written::default());
+    let mut sink = Ansible::new(out.out(), errors.out(), Paint::PLAIN, verbosity, 79);
+    for event in events {
+        sink.on(event).unwrap();
+    }
+    format!("{}--- standard error:\n{}", out.text(), errors.text())
+}
+
+#[test]
+fn a_run_is_printed_as_ansible_prints_it() {
+    let result = json!({"changed": true, "cmd": ["false"], "rc": 1, "msg": "non-zero return code", "failed": true, "invocation": {"x": 1}});
+    let mut delegated = done(key(0, 0, 1), "h1", Status::Changed, vec![], json!({"changed": true}));
+    if let EventKind::HostFinished { delegate, .. } = &mut delegated {
+        *delegate = Some("db".to_owned());
+    }
+    let diff = StepDiff {
+        before_header: "/etc/x".to_owned(),
+        after_header: "/etc/x".to_owned(),
+        before: String::new(),
+        after: "a\n".to_owned(),
+    };
+    let with_diff = StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false };
+    let item = |item: &str, status, result| EventKind::ItemFinished {
+        key: key(0, 0, 2),
+        host: "h1".to_owned(),
+        item: item.to_owned(),
+        status,
+        steps: vec![],
+        result: map(result),
+    };
+    let mut handler = started(key(0, 0, 4), "restart", "service");
+    if let EventKind::TaskStarted { handler, .. } = &mut handler {
+        *handler = true;
+    }
+    let events: Vec<_> = [
+        play(0, "web", hosts("h1 h2"), 1, ""),
+        EventKind::BatchStarted { play: PlayId(0), batch: 0, batches: 2, hosts: hosts("h1 h2") },
+        started(key(0, 0, 0), "", "command"),
+        done(key(0, 0, 0), "h1", Status::Ok, vec![], json!({"changed": false})),
+        done(key(0, 0, 0), "h2", Status::Ignored, vec![], result.clone()),
+        started(key(0, 0, 1), "write it", "copy"),
+        delegated,
+        done(key(0, 0, 1), "h2", Status::Changed, vec![with_diff], json!({"changed": true})),
+        started(key(0, 0, 2), "each", "file"),
+        item("a", Status::Ok, json!({})),
+        item("b", Status::Changed, json!({})),
+        item("c", Status::Skipped, json!({})),
+        item("d", Status::Failed, json!({"msg": "no"})),
+        done(key(0, 0, 2), "h1", Status::Failed, vec![], json!({"msg": "One or more items failed"})),
+        done(key(0, 0, 2), "h2", Status::Skipped, vec![], json!({"skip_reason": "x"})),
+        started(key(0, 0, 3), "say", "debug"),
+        done(key(0, 0, 3), "h2", Status::Ok, vec![], json!({"changed": false, "msg": "hello"})),
+        started(key(0, 0, 7), "flush", "meta"),
+        done(key(0, 0, 7), "h2", Status::Ok, vec![], json!({})),
+        handler,
+        EventKind::Retrying { key: key(0, 0, 4), host: "h2".to_owned(), name: "restart".to_owned(), left: 2 },
+        done(
+            key(0, 0, 4),
+            "h2",
+            Status::Unreachable,
+            vec![],
+            json!({"changed": false, "unreachable": true, "msg": "refused"}),
+        ),
+        EventKind::Included { key: key(0, 0, 5), file: "x.yml".to_owned(), hosts: hosts("h1 h2") },
+        EventKind::BatchStarted { play: PlayId(0), batch: 1, batches: 2, hosts: hosts("h3") },
+        started(key(0, 1, 0), "", "command"),
+        done(key(0, 1, 0), "h3", Status::Failed, vec![], result),
+        EventKind::Halted {
+            play: PlayId(0),
+            halt: Halt { guard: "serial".to_owned(), host: None, value: "all hosts failed".to_owned() },
+        },
+        EventKind::PlaySkipped { play: PlayId(1), name: "db".to_owned(), why: "no hosts".to_owned() },
+        EventKind::RunFinished {
+            tallies: vec![
+                ("h2".to_owned(), Tally { ok: 3, unpredictable: 1, ..Tally::default() }),
+                ("h1".to_owned(), Tally { failed: 1, ..Tally::default() }),
+                ("h9".to_owned(), Tally::default()),
+            ],
+            not_attempted: hosts("h9"),
+            pending_handlers: BTreeMap::new(),
+            halted: true,
+            exit: 2,
+        },
+    ]
+    .into_iter()
+    .map(|kind| at(0, kind))
+    .collect();
+    insta::assert_snapshot!(ansible(&events, 0), @r#"
+
+    PLAY [web] *********************************************************************
+
+    TASK [command] *****************************************************************
+    ok: [h1]
+    fatal: [h2]: FAILED! => {"changed": true, "cmd": ["false"], "msg": "non-zero return code", "rc": 1}
+    ...ignoring
+
+    TASK [write it] ****************************************************************
+    changed: [h1 -> db]
+    --- before: /etc/x
+    +++ after: /etc/x
+    @@ -0,0 +1 @@
+    +a
+
+    changed: [h2]
+
+    TASK [each] ********************************************************************
+    ok: [h1] => (item=a)
+    changed: [h1] => (item=b)
+    skipping: [h1] => (item=c) 
+    failed: [h1] (item=d) => {"msg": "no"}
+    skipping: [h2]
+
+    TASK [say] *********************************************************************
+    ok: [h2] => {
+        "msg": "hello"
+    }
+
+    RUNNING HANDLER [restart] ******************************************************
+    FAILED - RETRYING: [h2]: restart (2 retries left).
+    fatal: [h2]: UNREACHABLE! => {"changed": false, "msg": "refused", "unreachable": true}
+    included: x.yml for h1, h2
+
+    PLAY [web] *********************************************************************
+
+    TASK [command] *****************************************************************
+    fatal: [h3]: FAILED! => {"changed": true, "cmd": ["false"], "msg": "non-zero return code", "rc": 1}
+
+    NO MORE HOSTS LEFT *************************************************************
+
+    PLAY [db] **********************************************************************
+    skipping: no hosts matched
+
+    PLAY RECAP *********************************************************************
+    h1                         : ok=0    changed=0    unreachable=0    failed=1    skipped=0    rescued=0    ignored=0   
+    h2                         : ok=3    changed=0    unreachable=0    failed=0    skipped=1    rescued=0    ignored=0   
+
+    --- standard error:
+    [WARNING]: serial: all hosts failed
+    [WARNING]: not attempted: h9
+    "#);
+    let loud = ansible(&events, 2);
+    assert!(loud.contains("\ntask path: up.yml:10\nok: [h1] => {\"changed\": false}\n"), "{loud}");
+    assert!(loud.contains("\nskipping: [h2] => {\"skip_reason\": \"x\"}\n"), "{loud}");
+    assert!(ansible(&events, 3).contains("\"invocation\": {\n"));
+}
+
+/// What every sink makes of the events.
+fn everywhere(events: &[Event]) -> String {
+    let paint = Paint { colour: false, unicode: true };
+    let written = Written::default();
+    let mut sinks: Vec<Box<dyn Sink>> = vec![
+        Box::new(Plain::new(written.out(), paint, TimeZone::UTC, 3)),
+        Box::new(Plain::new(written.out(), paint, TimeZone::UTC, 0)),
+        Box::new(Ansible::new(written.out(), written.out(), paint, 3, 79)),
+        Box::new(AdHoc::new(written.out(), written.out(), paint, 3, false)),
+        Box::new(AdHoc::new(written.out(), written.out(), paint, 3, true)),
+        Box::new(JsonLines::new(written.out())),
+    ];
+    let mut text = String::new();
+    let mut state = State::default();
+    for event in events {
+        sinks.iter_mut().for_each(|sink| sink.on(event).unwrap());
+        state.on(event);
+        let lines = view(&state, Size { columns: 100, rows: 50 }, 10, "12:41");
+        text.extend(lines.iter().map(|line| paint.line(line) + "\n"));
+    }
+    text + &written.text()
+}
+
+#[test]
+fn no_sink_lets_an_escape_sequence_through() {
+    let hostile = "\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}31m\u{202e}\u{8}\n\u{7f}";
+    let events: Vec<_> = crate::event::fixture::every_kind(hostile).into_iter().map(|kind| at(1, kind)).collect();
+    let text = everywhere(&events);
+    let through: Vec<_> =
+        text.chars().filter(|c| c.is_control() && *c != '\n' || ('\u{202a}'..='\u{202e}').contains(c)).collect();
+    assert!(through.is_empty(), "{through:?}");
+}
+
+#[test]
+fn a_replayed_journal_tells_what_the_run_told() {
+    let mut events = failing_run();
+    // Uploads are shown live and not kept.
+    let sent = EventKind::Sent { key: key(0, 0, 0), host: "h001".to_owned(), bytes: 1, of: 2 };
+    events.insert(5, at(39_999, sent));
+    for verbosity in 0..3 {
+        let live = plain(&events, verbosity);
+        let kept: Vec<Event> = events
+            .iter()
+            .filter(|event| !matches!(event.kind, EventKind::Sent { .. }))
+            .map(|event| serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap())
+            .collect();
+        assert_eq!(plain(&kept, verbosity), live);
+    }
+}
+
+#[test]
+fn the_screen_is_drawn_and_ends_with_the_digest() {
+    let events = failing_run();
+    let written = Written::default();
+    let size = || Size { columns: 80, rows: 24 };
+    let target = indicatif::ProgressDrawTarget::hidden();
+    let mut screen = Screen::on(target, written.out(), Box::new(size), Paint::PLAIN, TimeZone::UTC, 0);
+    for event in &events {
+        screen.on(event).unwrap();
+        screen.tick();
+    }
+    insta::assert_snapshot!(written.text(), @r"
+    changed ×122: h[001-006,008-123]  stage mesos 0.14.2
+        stage mesos 0.14.2 beside 0.13.0
+    changed: m1  stop mesos-master
+        stop service mesos-master
+    failed: m3  start mesos-master: non-zero return code
+        start service mesos-master
+        stderr: F0101 flags.cpp:12
+        stderr: Failed to load unknown flag 'quorum'
+    stopped: play masters: serial: 1 of 3 hosts failed, 0 allowed (host m3)
+     upgrade-0.13-to-0.14 on production.yml      run 002d  operator@bastion-1  12:41
+     ✔ binaries everywhere  123/123                                             40s
+     ✘ masters              2/3  stopped                                        19s
+     ◦ slaves               0/120  12 at a time, one rack at a time
+
+    FAILED on 1 host
+      failed: m3  start mesos-master (up.yml:12)
+          non-zero return code
+          stderr: F0101 flags.cpp:12
+          stderr: Failed to load unknown flag 'quorum'
+
+    PLAY RECAP
+    m1                         : ok=2    changed=1    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0   
+    m3                         : ok=0    changed=0    unreachable=0    failed=1    skipped=0    rescued=0    ignored=0   
+
+    not attempted: 4 hosts: m2, s[001-003]
+    notified and not run: m3: reload
+    stopped: play masters: serial: 1 of 3 hosts failed, 0 allowed (host m3)
+    failed after 1:01: 2 hosts, 123 changes; 1 play not begun
+    after the repair: stagger run up.yml -i production.yml -l m3,m2,s001,s002,s003
+    ");
+}
+
+#[test]
+fn many_hosts_with_the_same_counts_share_a_line_of_the_recap_on_a_screen_only() {
+    let tally = Tally { ok: 2, ..Tally::default() };
+    let end = EventKind::RunFinished {
+        tallies: (1..=47).map(|n| (format!("es{n:03}"), tally)).collect(),
+        not_attempted: vec![],
+        pending_handlers: BTreeMap::new(),
+        halted: false,
+        exit: 0,
+    };
+    let told = |log| {
+        let mut story = super::story::Story::new(0, log);
+        story.on(&at(0, run(false)));
+        story.on(&at(9000, end.clone())).iter().map(|line| Paint::PLAIN.line(line)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(true).len(), 51);
+    assert_eq!(
+        told(false)[2],
+        "es[001-047]                : ok=2    changed=0    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0   "
+    );
+}

@@ -61,7 +61,7 @@ pub(super) fn header(state: &State, columns: usize, clock: &str) -> Line {
     let left = line.width();
     let right = rights.into_iter().find(|right| left + 2 + width(right) <= columns).unwrap_or_default();
     let column = columns.saturating_sub(width(&right));
-    if right.is_empty() { line } else { line.to_column(column).with(Label::Dim, right) }
+    if right.is_empty() { line } else { line.filled_to(column).with(Label::Dim, right) }
 }
 
 /// The end of a run's id: its beginning is time, which all runs of a day share.
@@ -111,7 +111,7 @@ fn row(play: &Play, columns: usize, most: usize, now: u64) -> Line {
         Phase::Skipped => (Label::Skipped, "–"),
     };
     let name = Line::of(label, format!(" {sign} {}", play.name)).cut(most + 3);
-    let mut line = name.to_column(most + 5);
+    let mut line = name.filled_to(most + 5);
     if play.phase == Phase::Running {
         line = line.with(Label::Good, bar(play.fraction(), if columns < 100 { 14 } else { 24 })).and("  ");
     }
@@ -146,7 +146,7 @@ fn row(play: &Play, columns: usize, most: usize, now: u64) -> Line {
         return line;
     }
     let column = columns.saturating_sub(width(&time) + 1);
-    line.cut(column.saturating_sub(1)).to_column(column).and(time)
+    line.cut(column.saturating_sub(1)).filled_to(column).and(time)
 }
 
 fn bar(fraction: f64, columns: usize) -> String {
@@ -179,7 +179,7 @@ fn working(state: &State, now: u64) -> Vec<Line> {
         let module = block.map_or("", |block| block.module.as_str());
         let time = render_duration(Duration::from_millis(now.saturating_sub(*since)));
         // Who waits is told by the module that waits; what works, by the task's name.
-        let line = Line::of(Label::Strong, format!("   {name}")).cut(column - 1).to_column(column);
+        let line = Line::of(Label::Strong, format!("   {name}")).cut(column - 1).filled_to(column);
         lines.push(match what {
             Activity::Working => line.and(format!("{task}  {time}")),
             Activity::Waiting { why, within } => {
