@@ -104,7 +104,8 @@ impl Seen {
 
     /// It runs now, or not; the process is not known before it is there.
     pub(in crate::modules) fn becomes(&mut self, up: bool) {
-        if up == (self.running == Running::Yes) {
+        let done = if up { self.running == Running::Yes } else { !self.running.may_come_back() };
+        if done {
             return;
         }
         self.running = if up { Running::Yes } else { Running::No };

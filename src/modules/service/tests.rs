@@ -343,3 +343,39 @@ fn what_makes_no_sense_is_refused() {
     );
     assert!(refused(json!({"name": "m", "state": "started", "pidfile": "x", "command": "m"})).contains("absolute"));
 }
+
+/// A case of `tests/modules/service`.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    args: Map,
+    seen: String,
+    steps: Option<Vec<String>>,
+    fails: Option<String>,
+    /// The steps of a second run, where `state` always acts.
+    #[serde(default)]
+    again: Vec<String>,
+}
+
+#[test]
+fn cases_give_their_steps_and_a_second_run_none() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules/service");
+    for entry in std::fs::read_dir(folder).expect("cases") {
+        let text = std::fs::read_to_string(entry.expect("an entry").path()).expect("a file of cases");
+        for case in serde_yaml::from_str::<Vec<Case>>(&text).expect("cases") {
+            let bound = bind(&SPEC, Value::Object(case.args), &Fixture::default()).expect("binds");
+            let Bound::State(state) = bound else { panic!("a state") };
+            let summaries = |change: &Change| change.steps.iter().map(|step| step.summary.clone()).collect::<Vec<_>>();
+            let seen = Output { stdout: case.seen.into_bytes(), ..Output::default() };
+            match state.steps(&seen) {
+                Ok(change) => {
+                    assert_eq!(Some(summaries(&change)), case.steps, "{}", case.name);
+                    let after = state.expect(&seen, &change).expect("a preview");
+                    assert_eq!(summaries(&state.steps(&after).expect("again")), case.again, "{}: again", case.name);
+                }
+                Err(failure) => assert_eq!(Some(failure.message), case.fails, "{}", case.name),
+            }
+        }
+    }
+}
