@@ -28,6 +28,7 @@ pub(super) enum Refused {
 }
 
 /// A key that may be offered.
+#[expect(clippy::large_enum_variant, reason = "a handful of them live for the time of a login")]
 enum Candidate {
     /// The agent holds it.
     Agent(AgentIdentity),
@@ -89,7 +90,7 @@ pub(super) async fn log_in(
     if let Some(remaining) = &login.remaining
         && !remaining.is_empty()
     {
-        let takes: Vec<String> = remaining.iter().map(|m| String::from(m)).collect();
+        let takes: Vec<String> = remaining.iter().map(String::from).collect();
         let note = if login.tried.is_empty() { "nothing" } else { "" };
         let takes = format!("{note} (it takes {})", takes.join(", "));
         match login.tried.last_mut() {

@@ -5,6 +5,11 @@
 //! broke may have run to its end, in part or not at all, and is [`Lost::InFlight`], never "failed".
 //! It knows no tasks, no events and no display.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "keys, known hosts and ssh_config are OpenSSH's files, and certificates are valid by the wall clock"
+)]
+
 mod algorithms;
 mod capture;
 mod dial;

@@ -78,106 +78,24 @@ pub(super) enum Family {
 }
 
 /// Options that change nothing here and need no warning: they concern sharing, forwarding, terminals and display of the ssh program.
-const HARMLESS: &[&str] = &[
-    "addkeystoagent",
-    "batchmode",
-    "canonicaldomains",
-    "canonicalizefallbacklocal",
-    "canonicalizemaxdots",
-    "canonicalizepermittedcnames",
-    "checkhostip",
-    "clearallforwardings",
-    "compression",
-    "connectionattempts",
-    "controlmaster",
-    "controlpath",
-    "controlpersist",
-    "enableescapecommandline",
-    "enablesshkeysign",
-    "escapechar",
-    "exitonforwardfailure",
-    "fingerprinthash",
-    "forkafterauthentication",
-    "forwardagent",
-    "forwardx11",
-    "forwardx11timeout",
-    "forwardx11trusted",
-    "gatewayports",
-    "gssapiauthentication",
-    "gssapidelegatecredentials",
-    "hashknownhosts",
-    "hostbasedauthentication",
-    "ignoreunknown",
-    "include",
-    "ipqos",
-    "loglevel",
-    "logverbose",
-    "nohostauthenticationforlocalhost",
-    "numberofpasswordprompts",
-    "obscurekeystroketiming",
-    "permitlocalcommand",
-    "protocol",
-    "rekeylimit",
-    "requesttty",
-    "sendenv",
-    "sessiontype",
-    "stdinnull",
-    "streamlocalbindmask",
-    "streamlocalbindunlink",
-    "syslogfacility",
-    "tag",
-    "tcpkeepalive",
-    "tunnel",
-    "tunneldevice",
-    "updatehostkeys",
-    "useprivilegedport",
-    "verifyhostkeydns",
-    "visualhostkey",
-    "xauthlocation",
-    "usekeychain",
-    "useroaming",
-    "warnweakcrypto",
-    "casignaturealgorithms",
-    "localforward",
-    "remoteforward",
-    "dynamicforward",
-    "hostbasedacceptedalgorithms",
-    "hostbasedkeytypes",
-    "pkcs11provider",
-    "securitykeyprovider",
-];
+const HARMLESS: &str = "addkeystoagent batchmode canonicaldomains canonicalizefallbacklocal canonicalizemaxdots \
+    canonicalizepermittedcnames checkhostip clearallforwardings compression connectionattempts controlmaster \
+    controlpath controlpersist enableescapecommandline enablesshkeysign escapechar exitonforwardfailure \
+    fingerprinthash forkafterauthentication forwardagent forwardx11 forwardx11timeout forwardx11trusted \
+    gatewayports gssapiauthentication gssapidelegatecredentials hashknownhosts hostbasedauthentication \
+    ignoreunknown include ipqos loglevel logverbose nohostauthenticationforlocalhost numberofpasswordprompts \
+    obscurekeystroketiming permitlocalcommand protocol rekeylimit requesttty sendenv sessiontype stdinnull \
+    streamlocalbindmask streamlocalbindunlink syslogfacility tag tcpkeepalive tunnel tunneldevice \
+    updatehostkeys useprivilegedport verifyhostkeydns visualhostkey xauthlocation usekeychain useroaming \
+    warnweakcrypto casignaturealgorithms localforward remoteforward dynamicforward \
+    hostbasedacceptedalgorithms hostbasedkeytypes pkcs11provider securitykeyprovider";
 
 /// Options that are obeyed.
-const OBEYED: &[&str] = &[
-    "hostname",
-    "port",
-    "user",
-    "identityfile",
-    "certificatefile",
-    "identitiesonly",
-    "identityagent",
-    "proxyjump",
-    "proxycommand",
-    "userknownhostsfile",
-    "globalknownhostsfile",
-    "stricthostkeychecking",
-    "hostkeyalias",
-    "connecttimeout",
-    "serveraliveinterval",
-    "serveralivecountmax",
-    "kexalgorithms",
-    "ciphers",
-    "macs",
-    "hostkeyalgorithms",
-    "pubkeyacceptedalgorithms",
-    "pubkeyacceptedkeytypes",
-    "preferredauthentications",
-    "pubkeyauthentication",
-    "passwordauthentication",
-    "kbdinteractiveauthentication",
-    "challengeresponseauthentication",
-    "addressfamily",
-];
+const OBEYED: &str = "hostname port user identityfile certificatefile identitiesonly identityagent proxyjump proxycommand \
+    userknownhostsfile globalknownhostsfile stricthostkeychecking hostkeyalias connecttimeout \
+    serveraliveinterval serveralivecountmax kexalgorithms ciphers macs hostkeyalgorithms \
+    pubkeyacceptedalgorithms pubkeyacceptedkeytypes preferredauthentications pubkeyauthentication \
+    passwordauthentication kbdinteractiveauthentication challengeresponseauthentication addressfamily";
 
 /// The home of the local user.
 pub(super) fn home() -> PathBuf {
@@ -210,8 +128,7 @@ fn read_words(arguments: &[String], warnings: &mut Vec<String>) -> Result<Words,
         let Some(rest) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
             return Err(format!("`{word}` in ssh arguments: an option is expected here, such as -o Key=value"));
         };
-        let mut letters = rest.char_indices();
-        while let Some((place, letter)) = letters.next() {
+        for (place, letter) in rest.char_indices() {
             if !"oJipflFSDLRWbcEeImQwB".contains(letter) {
                 if !"46AaCfGgKkMNnqsTtVvXxYy".contains(letter) {
                     return Err(format!("`-{letter}` in ssh arguments is not an option of ssh"));
@@ -280,7 +197,7 @@ pub(super) fn resolve(
         }
     }
     for keyword in found.keywords() {
-        let known = OBEYED.contains(&keyword) || HARMLESS.contains(&keyword);
+        let known = OBEYED.split(' ').chain(HARMLESS.split(' ')).any(|known| known == keyword);
         let ignored = found
             .all("ignoreunknown")
             .iter()
