@@ -1,5 +1,6 @@
 //! Against OpenSSH's sshd. These tests need root, openssh-server and busybox, and fail without.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -538,7 +539,8 @@ async fn hosts_behind_jump_hosts_share_one_connection_to_each() {
     let third = Server::start(&[]);
     let mut text = String::new();
     for (name, server) in [("first", &first), ("second", &second), ("third", &third)] {
-        text += &format!(
+        let _ = write!(
+            text,
             "Host {name}\n  HostName 127.0.0.1\n  Port {}\n  User root\n  IdentityFile {}\n  UserKnownHostsFile {}\n",
             server.port,
             server.path("user").display(),
