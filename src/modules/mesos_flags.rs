@@ -149,14 +149,21 @@ fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure
     })))
 }
 
+/// A playbook's mapping of flags: names and values as the daemon takes them.
+pub(super) fn wanted_flags(set: Map, daemon: Daemon, release: Release) -> Result<Vec<(String, String)>, String> {
+    set.into_iter()
+        .map(|(written, value)| {
+            let name = to_name(&written)?;
+            let kind = flag(daemon, release, &name).map(|info| info.kind);
+            let text = to_flag(&name, &value, kind)?;
+            Ok((name, text))
+        })
+        .collect()
+}
+
 fn wish(arguments: &Arguments, daemon: Daemon, release: Release) -> Result<Wish, String> {
     let kind = |name: &str| flag(daemon, release, name).map(|info| info.kind);
-    let mut wish = Wish::default();
-    for (written, value) in arguments.mapping("set") {
-        let name = to_name(&written)?;
-        let text = to_flag(&name, &value, kind(&name))?;
-        wish.set.push((name, text));
-    }
+    let mut wish = Wish { set: wanted_flags(arguments.mapping("set"), daemon, release)?, ..Wish::default() };
     for written in arguments.list("unset") {
         wish.unset.push(to_name(&written)?);
     }

@@ -13,7 +13,7 @@ use super::mesos_look::{
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
 use crate::cluster::mesos::{
-    Daemon, FatalKind, MasterState, Slave, SlaveState, Version, ZkUrl, agreed_leader, last_fatal, said_reregistered,
+    Daemon, MasterState, Slave, SlaveState, Version, ZkUrl, agreed_leader, last_fatal, said_reregistered,
 };
 
 /// The module's table.
@@ -187,40 +187,37 @@ impl Gate for SlaveReady {
         }
     }
 
-    /// `memory`: looks in a row without a process, and the last good look: process, id and lost tasks.
+    /// `memory`: looks in a row without a process or an answer, and the last good look: process, id and lost tasks.
     fn judge(&self, answers: &[Answer], memory: &mut Value, _elapsed: Duration) -> Verdict {
         let host = &self.host;
-        let absent = memory.get("absent").and_then(Value::as_u64).unwrap_or(0);
+        let silent = memory.get("silent").and_then(Value::as_u64).unwrap_or(0);
         let good = memory.get("good").cloned().unwrap_or(Value::Null);
         *memory = Value::Null;
         let local = match read_local(answers.first()) {
             Ok(local) => local,
             Err(why) => return Verdict::NotYet(format!("{host} can't be looked at: {why}")),
         };
-        let fatal = last_fatal(&local.log);
-        let Some(process) = local.process(Daemon::Slave) else {
-            *memory = serde_json::json!({"absent": absent + 1});
-            if absent >= 1
-                && let Some(fatal) = fatal
-            {
-                let failure =
-                    format!("mesos-slave ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
-                return Verdict::Never(Failure::new(failure).with("said", fatal.line));
+        // Absent or silent, twice in a row: an older line alone proves nothing against a process that is just starting.
+        let ended = |memory: &mut Value, why: String| {
+            *memory = serde_json::json!({"silent": silent + 1});
+            match last_fatal(&local.log).filter(|_| silent >= 1) {
+                Some(fatal) => {
+                    let failure =
+                        format!("mesos-slave ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
+                    Verdict::Never(Failure::new(failure).with("said", fatal.line))
+                }
+                None => Verdict::NotYet(why),
             }
-            return Verdict::NotYet(format!("mesos-slave does not run on {host}"));
+        };
+        let Some(process) = local.process(Daemon::Slave) else {
+            return ended(memory, format!("mesos-slave does not run on {host}"));
         };
         if self.before.same_process(Daemon::Slave, process) {
             return Verdict::NotYet(format!("{host} still runs the mesos-slave of before (process {})", process.pid));
         }
-        if let Some(fatal) = fatal
-            && matches!(fatal.kind, FatalKind::GivenUp | FatalKind::IncompatibleSlave)
-        {
-            let failure = format!("mesos-slave ends on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
-            return Verdict::Never(Failure::new(failure).with("said", fatal.line));
-        }
         let state = match read_slave(answers.get(1)) {
             Ok(state) => state,
-            Err(why) => return Verdict::NotYet(format!("{host} runs and does not answer yet: {why}")),
+            Err(why) => return ended(memory, format!("{host} runs and does not answer yet: {why}")),
         };
         if let (Some(wanted), Some(runs)) = (self.version, state.version)
             && wanted != runs

@@ -32,6 +32,7 @@ mod mesos_flags;
 mod mesos_look;
 mod mesos_master_gone;
 mod mesos_master_ready;
+mod mesos_preflight;
 mod mesos_slave_ready;
 mod meta;
 mod pause;
@@ -78,6 +79,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &mesos_flags::SPEC,
     &mesos_master_gone::SPEC,
     &mesos_master_ready::SPEC,
+    &mesos_preflight::SPEC,
     &mesos_slave_ready::SPEC,
     &meta::SPEC,
     &pause::SPEC,

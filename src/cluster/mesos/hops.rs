@@ -97,6 +97,21 @@ pub(crate) fn neighbours(version: Version) -> (Option<&'static str>, Option<&'st
     (before, after)
 }
 
+/// How a slave finds out its disk when `--resources` does not say, by the first release that does so. A checkpointed slave
+/// refuses to recover when it differs: what is free differs at every start.
+const DISK: &[(Version, &str)] = &[
+    (Version::new(0, 11, 0), "what is free on /"),
+    (Version::new(0, 12, 0), "what is free below work_dir"),
+    (Version::new(0, 14, 0), "the size of the file system of work_dir"),
+];
+
+/// Why a checkpointing slave without a pinned disk refuses to recover when it goes from one version to another.
+pub(crate) fn disk_differs(from: Version, to: Version) -> Option<String> {
+    let way = |version| DISK.iter().rev().find(|(first, _)| *first <= version).map(|(_, way)| *way);
+    let (old, new) = (way(from)?, way(to)?);
+    (old != new || new.contains("free")).then(|| format!("{from} counts {old}, {to} {new}"))
+}
+
 /// Flags that a daemon must be given: the flag, and the other flag that makes it so.
 pub(super) fn required(daemon: Daemon, version: Version) -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
     TABLES
@@ -164,6 +179,14 @@ mod tests {
         assert!(hop(from, Version::new(0, 15, 0)).is_none());
         assert_eq!(neighbours(to), (Some("0.13"), Some("0.15")));
         assert_eq!(neighbours(Version::new(0, 28, 3)), (Some("0.27"), Some("1.0")));
+    }
+
+    #[test]
+    fn an_unpinned_disk_differs_where_releases_count_it_otherwise() {
+        let differs = |from, to| disk_differs(from, to).is_some();
+        assert!(differs(Version::new(0, 13, 0), Version::new(0, 14, 2)));
+        assert!(differs(Version::new(0, 12, 1), Version::new(0, 13, 0)));
+        assert!(!differs(Version::new(0, 14, 2), Version::new(0, 15, 0)));
     }
 
     #[test]

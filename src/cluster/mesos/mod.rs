@@ -25,7 +25,7 @@ pub(crate) use duty::{Verdicts, check_set, unknown_flag};
 pub(crate) use fatal::{Fatal, FatalKind, last_fatal, said_reregistered};
 pub(crate) use flag_table::{Daemon, FlagInfo, FlagType, Release, default_changes, flag, flag_names, releases};
 pub(crate) use flag_value::{check_value, same_value};
-pub(crate) use hops::{Hop, hop, hops, neighbours};
+pub(crate) use hops::{Hop, disk_differs, hop, hops, neighbours};
 pub(crate) use origin::{Channel, Origin};
 pub(crate) use state::{Framework, MasterState, Slave, SlaveState, Task, parse_master, parse_slave};
 pub(crate) use version::Version;
