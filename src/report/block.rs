@@ -271,7 +271,12 @@ impl Block {
                 Status::Skipped if look.verbosity == 0 => String::new(),
                 _ => outcome.why(),
             };
-            let key = (outcome.status, said, outcome.details(&self.module, look));
+            let mut details = outcome.details(&self.module, look);
+            // What can't be known is often said by the step itself.
+            if details.first().is_some_and(|line| !said.is_empty() && line.text().starts_with(&said)) {
+                details.remove(0);
+            }
+            let key = (outcome.status, said, details);
             groups.entry(key).or_default().push(&outcome.host);
         }
         let mut lines = Vec::new();

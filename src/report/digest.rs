@@ -177,7 +177,12 @@ fn next(state: &State, failures: &[Failure], not_attempted: &[String], exit: u8,
             }
         }
     };
-    let typed: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    let mut typed: Vec<_> = words.iter().map(|word| quote(word)).collect();
+    // The name is enough, as it was when it was typed or will be in the path.
+    if let Some(program) = words.first() {
+        let name = quote(program.rsplit('/').next().unwrap_or(program));
+        typed.splice(..1, [name]);
+    }
     let what = if exit == 0 { "to make the changes: " } else { "after the repair: " };
     Some(Line::plain(what).with(Label::Strong, typed.join(" ")))
 }

@@ -78,6 +78,11 @@ impl Line {
         self
     }
 
+    /// Its text without labels.
+    pub(super) fn text(&self) -> String {
+        self.0.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
     /// Columns that it takes.
     pub(super) fn width(&self) -> usize {
         self.0.iter().map(|(_, text)| width(text)).sum()
