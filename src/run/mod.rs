@@ -255,6 +255,14 @@ impl Run {
     /// Runs all plays, and closes the connections.
     pub(crate) async fn plan(self: &Arc<Self>, plan: Plan) -> Summary {
         let mut summary = Summary::default();
+        let cutter = {
+            let run = Arc::clone(self);
+            tokio::spawn(async move {
+                run.interrupt.hard.cancelled().await;
+                // What is in flight ends as unknown, and the transport kills what it started.
+                run.close().await;
+            })
+        };
         for play in plan.plays {
             if self.is_stopping() || self.halted.load(Ordering::SeqCst) {
                 // The rest of the plan is left untouched; its hosts count as not attempted.
@@ -266,6 +274,7 @@ impl Run {
                 break;
             }
         }
+        cutter.abort();
         self.close().await;
         self.summarise(&mut summary);
         summary
