@@ -113,7 +113,9 @@ impl Room {
             retries: text(&["ansible_ssh_retries"]).await?.and_then(|n| n.parse().ok()).unwrap_or(login.retries),
             shell: text(&["ansible_shell_executable"]).await?.unwrap_or_else(|| login.shell.clone()),
         };
-        Ok(Way { target, r#become: self.privilege(task, connection).await? })
+        // Who logged in as the user to become is that user: no sudo is needed, and a small host has none.
+        let r#become = self.privilege(task, connection).await?.filter(|other| target.user.as_ref() != Some(&other.user));
+        Ok(Way { target, r#become })
     }
 
     async fn secret(&self, connection: &Room, names: &[&str]) -> Result<Option<Secret>, Trouble> {
