@@ -27,8 +27,7 @@ pub(super) async fn listen(interrupt: Interrupt, bus: Arc<dyn Bus>) -> std::io::
         match first {
             None => {
                 first = Some(Instant::now());
-                let why =
-                    "interrupted; a second Ctrl-C cuts the connections";
+                let why = "interrupted; a second Ctrl-C cuts the connections";
                 bus.emit(EventKind::Cancelling { why: why.to_owned() });
                 interrupt.soft.cancel();
             }

@@ -114,7 +114,8 @@ impl Room {
             shell: text(&["ansible_shell_executable"]).await?.unwrap_or_else(|| login.shell.clone()),
         };
         // Who logged in as the user to become is that user: no sudo is needed, and a small host has none.
-        let r#become = self.privilege(task, connection).await?.filter(|other| target.user.as_ref() != Some(&other.user));
+        let r#become =
+            self.privilege(task, connection).await?.filter(|other| target.user.as_ref() != Some(&other.user));
         Ok(Way { target, r#become })
     }
 
