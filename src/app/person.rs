@@ -3,26 +3,34 @@
 use std::path::Path;
 use std::time::Duration;
 
-use crate::base::Secret;
+use tokio_util::sync::CancellationToken;
 
+use crate::base::Secret;
+use crate::report::prompt;
 use crate::run::Person;
 
 /// Asks on the terminal, when there is one.
 #[derive(Debug)]
-pub(super) struct Terminal;
+pub(super) struct Terminal {
+    /// An interrupt takes back a question that waits.
+    pub(super) interrupted: CancellationToken,
+}
 
 #[async_trait::async_trait]
 impl Person for Terminal {
     async fn ask(&self, question: &str, echo: bool, within: Option<Duration>) -> Result<Option<String>, String> {
-        let question = question.to_owned();
-        let asked =
-            tokio::task::spawn_blocking(move || Err::<Option<String>, String>(format!("{question}{echo}{within:?}")));
+        let (question, interrupted) = (question.to_owned(), self.interrupted.clone());
+        let asked = tokio::task::spawn_blocking(move || {
+            prompt::ask_line(&question, echo, within, &|| interrupted.is_cancelled())
+                .map(|answer| answer.map(|line| line.reveal().to_owned()))
+                .map_err(|error| super::with_causes(&error))
+        });
         asked.await.map_err(|error| error.to_string())?
     }
 }
 
 /// A password from a file (its first line), or from the terminal when it is to be asked for.
-pub(super) fn password(file: Option<&Path>, ask: bool, prompt: &str) -> Result<Option<Secret>, String> {
+pub(super) fn password(file: Option<&Path>, ask: bool, question: &str) -> Result<Option<Secret>, String> {
     if let Some(path) = file {
         #[expect(clippy::disallowed_methods, reason = "a password file is no text that people are shown")]
         let text = std::fs::read_to_string(path)
@@ -32,5 +40,5 @@ pub(super) fn password(file: Option<&Path>, ask: bool, prompt: &str) -> Result<O
     if !ask {
         return Ok(None);
     }
-    Err(prompt.to_owned())
+    prompt::ask_secret(question).map(Some).map_err(|error| super::with_causes(&error))
 }

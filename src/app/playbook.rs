@@ -9,7 +9,7 @@ use crate::cli::{Exit, RunRequest};
 use crate::diag::Diagnostic;
 use crate::modules::{self, OptKind};
 use crate::plan::{Compiler, Plan, Play, Selection, Task, each_task, has_template};
-use crate::playbook;
+use crate::{playbook, run};
 
 /// Runs, lists or checks playbooks.
 pub(super) fn run(request: &RunRequest) -> Exit {
@@ -105,7 +105,14 @@ fn limit(session: &Session, request: &RunRequest) -> Result<(), (String, Exit)> 
 fn files(session: &mut Session, plan: &Plan) {
     let mut wrong = Vec::new();
     for play in &plan.plays {
-        let mut look = |task: &Task, _: bool| missing(task, play, &mut wrong);
+        for node in &play.vars_files {
+            variables(session, play, node, &mut wrong);
+        }
+        let mut read = std::collections::HashSet::new();
+        let mut look = |task: &Task, _: bool| {
+            missing(task, play, &mut wrong);
+            template(session, task, play, &mut read, &mut wrong);
+        };
         for items in play.sections.iter().map(Vec::as_slice).chain([play.handlers.as_slice()]) {
             each_task(items, &mut look);
         }
@@ -114,6 +121,51 @@ fn files(session: &mut Session, plan: &Plan) {
         }
     }
     session.wrong.extend(wrong);
+}
+
+/// A file of variables that is named outright is read now; of a list the first that is there.
+fn variables(session: &Session, play: &Play, node: &Node, wrong: &mut Vec<Diagnostic>) {
+    if has_template(node) {
+        return;
+    }
+    let names: Vec<&str> = match node.as_seq() {
+        Some(names) => names.iter().filter_map(Node::as_str).collect(),
+        None => node.as_str().into_iter().collect(),
+    };
+    let found = names.iter().find_map(|name| run::vars_file(&play.directory, name));
+    match found {
+        Some(path) => wrong.extend(playbook::load_vars(&session.sources, &path).1),
+        None => {
+            let message = format!("the file of variables {} is not there", names.join(", nor "));
+            wrong.push(Diagnostic::error(message, node.span));
+        }
+    }
+}
+
+/// The text of a template that is named outright is checked for its syntax.
+fn template(
+    session: &Session,
+    task: &Task,
+    play: &Play,
+    read: &mut std::collections::HashSet<PathBuf>,
+    wrong: &mut Vec<Diagnostic>,
+) {
+    if task.module.name != "template" {
+        return;
+    }
+    let has = |name: &str| task.arguments.get(name).is_some();
+    let own_marks =
+        ["block_start_string", "variable_start_string", "comment_start_string"].iter().any(|name| has(name));
+    let Some(source) = task.arguments.get("src").filter(|source| !has_template(source) && !own_marks) else { return };
+    let Some(name) = source.as_str() else { return };
+    let folders = [&task.directory, &play.directory];
+    let candidates = folders.iter().flat_map(|folder| [folder.join("templates").join(name), folder.join(name)]);
+    let Some(path) = candidates.into_iter().find(|path| path.is_file()) else { return };
+    if read.insert(path.clone())
+        && let Ok((id, text)) = session.sources.load(&path)
+    {
+        wrong.extend(session.engine.check_text(&text, &crate::template::TextOptions::default(), id));
+    }
 }
 
 fn missing(task: &Task, play: &Play, wrong: &mut Vec<Diagnostic>) {

@@ -15,7 +15,7 @@ use crate::event::{Bus as _, Clock, EventKind, PlannedPlay, Sink};
 use crate::inventory::{Inventory, Level, LoadOptions, Strictness};
 use crate::journal::{Journal, StateFolder};
 use crate::plan::{Layer, Plan, Play};
-use crate::report;
+use crate::report::{self, prompt};
 use crate::run::{self, Interrupt, Login, Parts, Privilege, Run};
 use crate::template::Engine;
 use crate::transport;
@@ -140,11 +140,11 @@ impl Session {
     fn passwords(&self, common: &Common) -> Result<Passwords, String> {
         let connect = &common.connect;
         let file = connect.password_file.as_deref().or(self.config.connection_password_file.as_deref());
-        let ssh = person::password(file, connect.ask_password || self.config.ask_pass, "SSH password: ")?;
+        let ssh = person::password(file, connect.ask_password || self.config.ask_pass, prompt::SSH_PASSWORD)?;
         let privilege = &common.privilege;
         let file = privilege.password_file.as_deref().or(self.config.become_password_file.as_deref());
-        let prompt = if ssh.is_some() { "BECOME password[defaults to SSH password]: " } else { "BECOME password: " };
-        let asked = person::password(file, privilege.ask_password || self.config.become_ask_pass, prompt)?;
+        let question = if ssh.is_some() { prompt::BECOME_PASSWORD_OR_SSH } else { prompt::BECOME_PASSWORD };
+        let asked = person::password(file, privilege.ask_password || self.config.become_ask_pass, question)?;
         let sudo = match asked {
             Some(secret) if secret.reveal().is_empty() => ssh.clone(),
             other => other,
@@ -208,7 +208,7 @@ impl Session {
             sources: self.sources,
             bus: Arc::clone(&bus) as Arc<dyn crate::event::Bus>,
             transport: Arc::clone(&transport) as Arc<dyn transport::Transport>,
-            person: Arc::new(person::Terminal),
+            person: Arc::new(person::Terminal { interrupted: interrupt.soft.clone() }),
             interrupt,
             masker,
             inventory: self.inventory,

@@ -2,7 +2,9 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use crate::base::Secret;
@@ -21,7 +23,7 @@ const LONGEST: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PromptError {
     /// Nobody is there to ask.
-    #[error("cannot ask for `{}`: there is no terminal; give the password in a file (--connection-password-file, --become-password-file)", prompt.trim_end_matches([':', ' ']))]
+    #[error("cannot ask `{}`: there is no terminal; passwords can be given in files (--connection-password-file, --become-password-file)", prompt.trim().trim_end_matches(':'))]
     NoTerminal {
         /// The question.
         prompt: String,
@@ -30,7 +32,7 @@ pub(crate) enum PromptError {
         source: io::Error,
     },
     /// The terminal was closed, or Ctrl-D was pressed.
-    #[error("no password was given for `{}`", prompt.trim_end_matches([':', ' ']))]
+    #[error("no answer was given to `{}`", prompt.trim().trim_end_matches(':'))]
     Ended {
         /// The question.
         prompt: String,
@@ -67,6 +69,56 @@ pub(crate) fn ask_secret(prompt: &str) -> Result<Secret, PromptError> {
         None => Err(PromptError::Ended { prompt: prompt.to_owned() }),
     }
 }
+
+/// Asks a question on the controlling terminal and gives the line that is typed. `Ok(None)` when `within` is over first, or
+/// when `given_up` says so: it is looked at several times a second. Blocks.
+///
+/// # Errors
+/// There is no terminal.
+pub(crate) fn ask_line(
+    prompt: &str,
+    echo: bool,
+    within: Option<Duration>,
+    given_up: &dyn Fn() -> bool,
+) -> Result<Option<Secret>, PromptError> {
+    let mut terminal = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/tty")
+        .map_err(|source| PromptError::NoTerminal { prompt: prompt.to_owned(), source })?;
+    let wrong = |source| PromptError::Io { prompt: prompt.to_owned(), source };
+    let quiet = if echo { None } else { Some(Quiet::new(&terminal).map_err(|error| wrong(error.into()))?) };
+    terminal.write_all(prompt.as_bytes()).map_err(wrong)?;
+    let began = Instant::now();
+    loop {
+        let left = within.map(|within| within.saturating_sub(began.elapsed()));
+        if given_up() || left.is_some_and(|left| left.is_zero()) {
+            let _ = terminal.write_all(b"\n");
+            return Ok(None);
+        }
+        let wait = left.unwrap_or(GLANCE).min(GLANCE);
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(wait.subsec_nanos()).max(1_000_000) };
+        let mut waiting = [PollFd::new(&terminal, PollFlags::IN)];
+        match poll(&mut waiting, Some(&timeout)) {
+            // The terminal hands over whole lines.
+            Ok(ready) if ready > 0 => break,
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(wrong(error.into())),
+        }
+    }
+    let answer = read_line(&mut terminal).map_err(wrong)?;
+    drop(quiet);
+    if !echo {
+        let _ = terminal.write_all(b"\n");
+    }
+    match answer {
+        Some(answer) => Ok(Some(answer)),
+        None => Err(PromptError::Ended { prompt: prompt.to_owned() }),
+    }
+}
+
+/// How often a question is looked away from, to see whether it is still wanted.
+const GLANCE: Duration = Duration::from_millis(200);
 
 /// A line without its end; `None` when the input ended before.
 fn read_line(input: &mut impl Read) -> io::Result<Option<Secret>> {
@@ -138,6 +190,8 @@ mod tests {
     #[test]
     fn without_a_terminal_it_says_what_to_do() {
         let error = PromptError::NoTerminal { prompt: SSH_PASSWORD.to_owned(), source: io::Error::other("x") };
-        assert!(error.to_string().starts_with("cannot ask for `SSH password`: there is no terminal; give"));
+        assert!(
+            error.to_string().starts_with("cannot ask `SSH password`: there is no terminal; passwords can be given")
+        );
     }
 }

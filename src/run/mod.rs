@@ -39,6 +39,7 @@ use crate::transport::Transport;
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
+pub(crate) use play::vars_file;
 
 /// How a run is to be done.
 #[derive(Debug, Clone)]

@@ -69,6 +69,11 @@ pub(super) struct BatchRun {
 impl BatchRun {
     /// Asks the guards, and says so when one fires.
     pub(super) fn judge(&self) {
+        self.judge_as(self.play.limits.any_errors_fatal);
+    }
+
+    /// The same, with what a task says of `any_errors_fatal`.
+    pub(super) fn judge_as(&self, any_errors_fatal: bool) {
         if self.halted.load(Ordering::SeqCst) {
             return;
         }
@@ -79,7 +84,8 @@ impl BatchRun {
         fn borrow(list: &[(String, Standing)]) -> Vec<(&str, Standing)> {
             list.iter().map(|(name, standing)| (name.as_str(), *standing)).collect()
         }
-        if let Some(halt) = judge(&self.play.limits, &borrow(&batch), &borrow(&play)) {
+        let limits = Limits { any_errors_fatal, ..self.play.limits.clone() };
+        if let Some(halt) = judge(&limits, &borrow(&batch), &borrow(&play)) {
             self.halted.store(true, Ordering::SeqCst);
             self.run.halt();
             self.run.bus.emit(EventKind::Halted { play: self.play.plan.id, halt });
@@ -518,7 +524,8 @@ impl Run {
     }
 }
 
-fn vars_file(directory: &Path, name: &str) -> Option<PathBuf> {
+/// Where a file of variables is: below `vars/` beside the playbook, or beside it.
+pub(crate) fn vars_file(directory: &Path, name: &str) -> Option<PathBuf> {
     [directory.join("vars").join(name), directory.join(name)].into_iter().find(|path| path.exists())
 }
 

@@ -112,7 +112,15 @@ impl BatchRun {
         if !out.is_empty() && rescue == Rescue::None
             || results.iter().any(|(_, r)| matches!(r.status, Status::Unreachable | Status::Unknown))
         {
-            self.judge();
+            let fatal = match hosts.first() {
+                Some(host) => {
+                    self.room(host, task, locals)
+                        .flag(task.keywords.get("any_errors_fatal"), self.play.limits.any_errors_fatal)
+                        .await
+                }
+                None => Ok(false),
+            };
+            self.judge_as(fatal.unwrap_or(true));
         }
         hosts.into_iter().filter(|host| !out.iter().any(|gone| Arc::ptr_eq(gone, host))).collect()
     }

@@ -391,3 +391,17 @@ fn an_always_section_runs_on_the_host_that_failed_too() {
         assert!(!ran.hosts_of("end").contains(&"h1".to_owned()), "{rules:?}: {:?}", ran.done());
     }
 }
+
+#[test]
+fn any_errors_fatal_of_a_block_or_task_stops_the_play() {
+    for body in [
+        "    - block:\n        - raw: fail-on h1\n      any_errors_fatal: true\n",
+        "    - raw: fail-on h1\n      any_errors_fatal: true\n",
+    ] {
+        let text = format!("- hosts: all\n  tasks:\n{body}    - raw: end\n- hosts: all\n  tasks: [raw: later]\n");
+        let ran = under(Rules::Ansible, "h1,h2,", &text);
+        assert!(ran.hosts_of("end").is_empty(), "{:?}", ran.done());
+        assert!(ran.hosts_of("later").is_empty());
+        assert_eq!(ran.guards(), ["any_errors_fatal"]);
+    }
+}
