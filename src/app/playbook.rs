@@ -9,7 +9,8 @@ use crate::cli::{Exit, RunRequest};
 use crate::diag::Diagnostic;
 use crate::modules::{self, OptKind};
 use crate::plan::{Compiler, Plan, Play, Selection, Task, each_task, has_template};
-use crate::{playbook, run};
+use crate::playbook;
+use crate::run::vars_file;
 
 /// Runs, lists or checks playbooks.
 pub(super) fn run(request: &RunRequest) -> Exit {
@@ -132,7 +133,7 @@ fn variables(session: &Session, play: &Play, node: &Node, wrong: &mut Vec<Diagno
         Some(names) => names.iter().filter_map(Node::as_str).collect(),
         None => node.as_str().into_iter().collect(),
     };
-    let found = names.iter().find_map(|name| run::vars_file(&play.directory, name));
+    let found = names.iter().find_map(|name| vars_file(&play.directory, name));
     match found {
         Some(path) => wrong.extend(playbook::load_vars(&session.sources, &path).1),
         None => {
