@@ -6,6 +6,7 @@ mod arguments;
 mod batch;
 mod compile;
 mod keywords;
+mod repeat;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -9,6 +9,7 @@ mod ask;
 mod attempt;
 mod connect;
 mod controller;
+mod gather;
 mod guard;
 mod handlers;
 mod host;
@@ -19,6 +20,7 @@ mod scope;
 mod task;
 #[cfg(test)]
 mod tests;
+mod vars_files;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -39,7 +41,7 @@ use crate::transport::Transport;
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
-pub(crate) use play::vars_file;
+pub(crate) use vars_files::vars_file;
 
 /// How a run is to be done.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
 
+use super::gather::{compare, gathering};
 use super::guard::{Limits, Standing, judge};
 use super::host::Host;
 use super::render::{Room, Trouble};
@@ -39,7 +40,7 @@ pub(crate) struct PlayRun {
     pub(super) included: Mutex<HashMap<IncludeKey, Arc<Vec<Item>>>>,
     batch: Mutex<Vec<Arc<Host>>>,
     /// `vars_files` by host.
-    files: Mutex<HashMap<String, Arc<Vec<Layer>>>>,
+    pub(super) files: Mutex<HashMap<String, Arc<Vec<Layer>>>>,
 }
 
 impl PlayRun {
@@ -166,7 +167,7 @@ impl Run {
         Ok(limited.hosts)
     }
 
-    fn bare(self: &Arc<Self>, plan: &Arc<Play>, nobody: &Arc<Host>) -> Room {
+    pub(super) fn bare(self: &Arc<Self>, plan: &Arc<Play>, nobody: &Arc<Host>) -> Room {
         let play = Arc::new(PlayRun {
             plan: Arc::clone(plan),
             name: String::new(),
@@ -363,210 +364,6 @@ impl Run {
         batch.judge();
         self.bus.emit(EventKind::BatchFinished { play: play.plan.id, batch: index });
     }
-
-    async fn wants_facts(self: &Arc<Self>, play: &Arc<PlayRun>) -> bool {
-        match &play.plan.gather_facts {
-            Some(node) => {
-                let nobody = Arc::new(Host::new("(no host)"));
-                let value = self.bare(&play.plan, &nobody).render(node).await.ok();
-                value.and_then(|value| to_bool(&value)).unwrap_or(false)
-            }
-            None => self.options.gather,
-        }
-    }
-
-    /// The value of an expression for each host, with facts of the cluster asked anew.
-    async fn values_of(
-        self: &Arc<Self>,
-        play: &Arc<PlayRun>,
-        expression: Option<&Expression>,
-        hosts: &[usize],
-        keyword: &str,
-    ) -> Result<HashMap<usize, Value>, String> {
-        let Some(expression) = expression else { return Ok(HashMap::new()) };
-        // Leaders move: what an expression says of the cluster is looked at again.
-        for module in
-            modules::LIVE_FACTS.iter().filter(|live| expression.names().iter().any(|name| name == live.variable))
-        {
-            let names: Vec<Arc<Host>> = hosts.iter().filter_map(|at| play.hosts.get(*at).cloned()).collect();
-            self.refresh(play, module.module, &names).await?;
-        }
-        let mut values = HashMap::new();
-        for at in hosts {
-            let Some(host) = play.hosts.get(*at) else { continue };
-            let room = Room::new(self, host, Some(play));
-            let value = room.evaluate(expression).await.map_err(|trouble| {
-                format!("`{keyword}: {}` can't be worked out for {}: {}", expression.text(), host.name, said(&trouble))
-            })?;
-            values.insert(*at, value);
-        }
-        Ok(values)
-    }
-
-    /// Asks a module of facts on hosts, without a task of the playbook.
-    async fn refresh(self: &Arc<Self>, play: &Arc<PlayRun>, module: &str, hosts: &[Arc<Host>]) -> Result<(), String> {
-        let Some(task) = module_task(&play.plan, module, Map::new()).map(Arc::new) else {
-            return Err(format!("there is no module `{module}`"));
-        };
-        let asked = hosts.iter().map(|host| self.facts_of(&task, host, Some(play)));
-        for outcome in futures::future::join_all(asked).await {
-            outcome.map_err(|trouble| format!("`{module}`: {}", said(&trouble)))?;
-        }
-        Ok(())
-    }
-
-    /// Gathers the facts of a host because something refers to them; false when it has them already.
-    pub(super) async fn gather(self: &Arc<Self>, name: &str, play: Option<&Arc<PlayRun>>) -> Result<bool, Trouble> {
-        let host = self.hosts.get(name);
-        if host.state().gathered {
-            return Ok(false);
-        }
-        let plan = match play {
-            Some(play) => Arc::clone(&play.plan),
-            None => return Ok(false),
-        };
-        let Some(task) = gathering(&plan) else { return Ok(false) };
-        Box::pin(self.facts_of(&task, &host, play)).await.map_err(|trouble| match trouble {
-            Trouble::Failed(failure) => Trouble::Failed(Failure {
-                message: format!("the facts of {name} can't be gathered: {}", failure.message),
-                ..failure
-            }),
-            unknown => unknown,
-        })?;
-        host.state().gathered = true;
-        Ok(true)
-    }
-
-    /// Runs a module that only looks, and keeps its facts.
-    async fn facts_of(
-        self: &Arc<Self>,
-        task: &Arc<Task>,
-        host: &Arc<Host>,
-        play: Option<&Arc<PlayRun>>,
-    ) -> Result<(), Trouble> {
-        let room = Room::new(self, host, play);
-        let mut task = super::attempt::HostTask {
-            run: Arc::clone(self),
-            room,
-            task: Arc::clone(task),
-            key: crate::event::TaskKey {
-                play: play.map_or(crate::base::PlayId(0), |play| play.plan.id),
-                batch: 0,
-                task: task.id,
-                pass: 0,
-            },
-            host: Arc::clone(host),
-            target: Arc::clone(host),
-            check: false,
-            diff: false,
-            no_log: false,
-            timeout: self.options.task_timeout,
-            item: 0,
-        };
-        let result = task.run().await;
-        if result.status.ends_host() {
-            return Err(Trouble::Failed(Failure { message: result.message, result: result.result }));
-        }
-        if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object) {
-            host.add_facts(facts);
-        }
-        Ok(())
-    }
-
-    /// Reads `vars_files` for each host: names may depend on its variables; of a list the first that exists is taken.
-    async fn read_vars_files(self: &Arc<Self>, play: &Arc<PlayRun>) -> Result<(), String> {
-        if play.plan.vars_files.is_empty() {
-            return Ok(());
-        }
-        let mut read: HashMap<PathBuf, Layer> = HashMap::new();
-        for host in &play.hosts {
-            let mut layers = Vec::new();
-            for node in &play.plan.vars_files {
-                let room = Room::new(self, host, Some(play));
-                let value =
-                    room.render(node).await.map_err(|t| format!("`vars_files` for {}: {}", host.name, said(&t)))?;
-                let candidates = match value {
-                    Value::Array(names) => names.iter().map(to_text).collect::<Vec<_>>(),
-                    name => vec![to_text(&name)],
-                };
-                let Some(path) = candidates.iter().find_map(|name| vars_file(&play.plan.directory, name)) else {
-                    return Err(format!(
-                        "none of the `vars_files` {} is there ({})",
-                        candidates.join(", "),
-                        self.sources.place(node.span)
-                    ));
-                };
-                let layer = match read.get(&path) {
-                    Some(layer) => Arc::clone(layer),
-                    None => {
-                        let layer = self.read_vars(&path)?;
-                        read.insert(path, Arc::clone(&layer));
-                        layer
-                    }
-                };
-                layers.push(layer);
-            }
-            play.files.lock().unwrap_or_else(PoisonError::into_inner).insert(host.name.clone(), Arc::new(layers));
-        }
-        Ok(())
-    }
-
-    fn read_vars(&self, path: &Path) -> Result<Layer, String> {
-        let (node, wrong) = crate::playbook::load_vars(&self.sources, path);
-        if wrong.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return Err(render_all(&wrong, &self.sources, false));
-        }
-        let mut layer: IndexMap<String, Arc<Node>> = IndexMap::new();
-        for (key, value) in node.as_ref().and_then(Node::as_map).unwrap_or_default() {
-            layer.insert(to_text(&key.to_value()), Arc::new(value.clone()));
-        }
-        Ok(Arc::new(layer))
-    }
-}
-
-/// Where a file of variables is: below `vars/` beside the playbook, or beside it.
-pub(crate) fn vars_file(directory: &Path, name: &str) -> Option<PathBuf> {
-    [directory.join("vars").join(name), directory.join(name)].into_iter().find(|path| path.exists())
-}
-
-/// The task that gathers facts at a play's start.
-fn gathering(plan: &Arc<Play>) -> Option<Arc<Task>> {
-    let mut arguments = Map::new();
-    if let Some(subset) = plan.options.get("gather_subset") {
-        arguments.insert("gather_subset".to_owned(), subset.to_value());
-    }
-    module_task(plan, "setup", arguments).map(|task| {
-        let name = Arc::new(Node::string("Gathering Facts", plan.span));
-        Arc::new(Task { name: Some(name), ..task })
-    })
-}
-
-/// A task that stands in no playbook.
-fn module_task(plan: &Arc<Play>, module: &str, arguments: Map) -> Option<Task> {
-    let spec = modules::find(module)?;
-    let keywords = Keywords {
-        single: plan.keywords.single.clone(),
-        environment: plan.keywords.environment.clone(),
-        ..Keywords::default()
-    };
-    Some(Task {
-        id: TaskId(u32::MAX),
-        name: None,
-        span: plan.span,
-        module: spec,
-        arguments: Arc::new(Node::from_value(&Value::Object(arguments), plan.span)),
-        keywords: Arc::new(keywords),
-        register: None,
-        repeat: None,
-        until: Vec::new(),
-        retries: None,
-        delay: None,
-        changed_when: None,
-        failed_when: None,
-        listen: Vec::new(),
-        directory: plan.directory.clone(),
-        handler: false,
-    })
 }
 
 /// A pattern, or a list of them.
@@ -575,29 +372,6 @@ fn patterns(value: &Value) -> String {
         Value::Array(parts) => parts.iter().map(to_text).collect::<Vec<_>>().join(","),
         Value::Null => String::new(),
         one => to_text(one),
-    }
-}
-
-/// The order of values: nothing, false, true, numbers, texts; hosts without a value first.
-fn compare(a: Option<&Value>, b: Option<&Value>) -> std::cmp::Ordering {
-    fn rank(value: Option<&Value>) -> u8 {
-        match value {
-            None | Some(Value::Null) => 0,
-            Some(Value::Bool(false)) => 1,
-            Some(Value::Bool(true)) => 2,
-            Some(Value::Number(_)) => 3,
-            _ => 4,
-        }
-    }
-    match (a, b) {
-        (Some(Value::Number(a)), Some(Value::Number(b))) => {
-            a.as_f64().unwrap_or(0.0).total_cmp(&b.as_f64().unwrap_or(0.0))
-        }
-        (Some(Value::String(a)), Some(Value::String(b))) => a.cmp(b),
-        (Some(a @ (Value::Array(_) | Value::Object(_))), Some(b @ (Value::Array(_) | Value::Object(_)))) => {
-            to_text(a).cmp(&to_text(b))
-        }
-        _ => rank(a).cmp(&rank(b)),
     }
 }
 
@@ -621,21 +395,5 @@ pub(super) fn said(trouble: &render::Trouble) -> String {
     match trouble {
         Trouble::Unknown(why) => format!("not known before the run: {why}"),
         Trouble::Failed(failure) => failure.message.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn the_leader_comes_last_and_numbers_are_numbers() {
-        let mut values = vec![json!(true), json!(false), json!(null)];
-        values.sort_by(|a, b| compare(Some(a), Some(b)));
-        assert_eq!(values, [json!(null), json!(false), json!(true)]);
-        let mut values = vec![json!(10), json!(9), json!("a")];
-        values.sort_by(|a, b| compare(Some(a), Some(b)));
-        assert_eq!(values, [json!(9), json!(10), json!("a")]);
     }
 }
