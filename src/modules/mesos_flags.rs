@@ -4,6 +4,7 @@
 //! while the daemon is stopped: a supervisor that starts the old version on new flags would find it dead.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use super::{Arguments, Bound, Change, Controller, Diff, Failure, ModuleSpec, Opt, OptKind, Rule, State, Step};
 use crate::base::{Content, Map, Output, Script, Value, to_text};
@@ -210,6 +211,22 @@ printf 'Z 0 end\n'"#,
     script
 }
 
+/// What [`probe_files`] would print of a host.
+fn render_files(host: &Host) -> Vec<u8> {
+    let mut text = String::new();
+    for (path, content) in &host.files {
+        let _ = writeln!(text, "F {} {path}\n{content}", content.len());
+    }
+    for folder in &host.folders {
+        let _ = writeln!(text, "D 0 {folder}");
+    }
+    if host.wrapper {
+        text.push_str("W 0 wrapper\n");
+    }
+    text.push_str("Z 0 end\n");
+    text.into_bytes()
+}
+
 /// Reads what [`probe_files`] printed.
 ///
 /// # Errors
@@ -310,12 +327,13 @@ impl State for MesosFlags {
         probe_files(&self.paths)
     }
 
+    fn expect(&self, seen: &Output, _change: &Change) -> Option<Output> {
+        let (_, wanted, _) = self.wanted(seen).ok()?;
+        Some(Output { stdout: render_files(&wanted), ..Output::default() })
+    }
+
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
-        let mut host = read_probe(seen).map_err(Failure::new)?;
-        host.supervisor.clone_from(&self.supervisor);
-        let (wanted, found) =
-            plan(self.daemon, self.version, self.release, &self.paths, &host, self.convention, &self.wish)
-                .map_err(Failure::new)?;
+        let (host, wanted, found) = self.wanted(seen).map_err(Failure::new)?;
         let verdicts = check_set(self.daemon, self.release, &found);
         let mut result = Map::new();
         result.insert("daemon".to_owned(), self.daemon.word().into());
@@ -333,6 +351,15 @@ impl State for MesosFlags {
 }
 
 impl MesosFlags {
+    /// The host's files as they are and as they must be, and the flags that these give.
+    fn wanted(&self, seen: &Output) -> Result<(Host, Host, Found), String> {
+        let mut host = read_probe(seen)?;
+        host.supervisor.clone_from(&self.supervisor);
+        let (wanted, found) =
+            plan(self.daemon, self.version, self.release, &self.paths, &host, self.convention, &self.wish)?;
+        Ok((host, wanted, found))
+    }
+
     /// New content first, removals last: cut off in between, a flag is there twice rather than not at all.
     fn changes(&self, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Step> {
         let shared = |path: &str| path == self.paths.defaults[0] || path == self.paths.zk || path == self.paths.conf;

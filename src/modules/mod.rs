@@ -170,8 +170,14 @@ pub(crate) trait State: Debug + Send + Sync {
     /// What was seen makes it impossible.
     fn steps(&self, seen: &Output) -> Result<Change, Failure>;
 
-    /// What the probe would answer after these steps were done, for previews: a later task with the same probe is judged by it.
-    /// `None` when that can't be said; what later tasks with this probe would do is unknown then.
+    /// What the probe is about, for previews: the answer of one probe is an answer to every other with the same subject.
+    /// Two tasks about the same thing have the same one even where their probes look more or less closely.
+    fn subject(&self) -> String {
+        self.probe().as_str().to_owned()
+    }
+
+    /// What the probe would answer after these steps were done, for previews: a later task with the same subject is judged by it.
+    /// `None` when that can't be said; what later tasks with this subject would do is unknown then.
     fn expect(&self, _seen: &Output, _change: &Change) -> Option<Output> {
         None
     }

@@ -108,6 +108,12 @@ impl Outcome {
         }
     }
 
+    /// What the module warns of, clean.
+    fn warnings(&self) -> impl Iterator<Item = String> {
+        let warnings = self.result.get("warnings").and_then(Value::as_array);
+        warnings.into_iter().flatten().map(|text| clean_line(&to_text(text)))
+    }
+
     /// The last lines of what a failed command said, each clean.
     pub(super) fn tail(&self) -> Vec<String> {
         for (key, most) in [("stderr", TAIL), ("stdout", TAIL), ("module_stderr", TAIL)] {
@@ -143,6 +149,7 @@ impl Outcome {
         if self.status.ends_host() || self.status == Status::Ignored {
             lines.extend(self.tail().into_iter().map(|line| Line::of(Label::Dim, line)));
         }
+        lines.extend(self.warnings().map(|text| Line::of(Label::Warning, "warning").and(format!(": {text}"))));
         if self.rescued {
             lines.push(Line::plain("a rescue section takes it from here"));
         }
@@ -263,6 +270,7 @@ impl Block {
                 || look.verbosity > 0
                 || !matches!(outcome.status, Status::Ok | Status::Skipped)
                 || self.module == "debug" && outcome.status == Status::Ok
+                || outcome.warnings().next().is_some()
         };
         let mut groups: IndexMap<(Status, String, Vec<Line>), Vec<&str>> = IndexMap::new();
         for outcome in outcomes.iter().filter(|outcome| shown(outcome)) {

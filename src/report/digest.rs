@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use super::block::{Look, word};
 use super::clean::clean_line;
 use super::fold::fold;
-use super::recap::recap_lines;
+use super::recap::{narrow_lines, recap_lines};
 use super::state::{Phase, State};
 use super::story::{Failure, count};
 use super::style::{Label, Line};
@@ -106,8 +106,11 @@ fn distinct(failures: &[Failure]) -> usize {
 }
 
 fn recap(tallies: &[(String, Tally)], look: Look) -> Vec<Line> {
-    if look.log || tallies.len() <= FOLDED {
+    if look.log {
         return recap_lines(tallies, true);
+    }
+    if tallies.len() <= FOLDED {
+        return narrow_lines(tallies);
     }
     let mut groups: IndexMap<[u32; 8], (Tally, Vec<&str>)> = IndexMap::new();
     let mut sorted: Vec<_> = tallies.iter().collect();
@@ -116,7 +119,8 @@ fn recap(tallies: &[(String, Tally)], look: Look) -> Vec<Line> {
         let key = [t.ok, t.changed, t.unreachable, t.failed, t.skipped, t.rescued, t.ignored, t.unpredictable];
         groups.entry(key).or_insert_with(|| (*t, Vec::new())).1.push(host);
     }
-    groups.into_values().flat_map(|(tally, hosts)| recap_lines(&[(fold(&hosts, 6), tally)], true)).collect()
+    let folded: Vec<_> = groups.into_values().map(|(tally, hosts)| (fold(&hosts, 6), tally)).collect();
+    narrow_lines(&folded)
 }
 
 fn handlers(pending: &BTreeMap<String, Vec<String>>) -> Vec<Line> {

@@ -715,8 +715,8 @@ fn the_screen_is_drawn_and_ends_with_the_digest() {
           stderr: Failed to load unknown flag 'quorum'
 
     PLAY RECAP
-    m1                         : ok=2    changed=1    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0   
-    m3                         : ok=0    changed=0    unreachable=0    failed=1    skipped=0    rescued=0    ignored=0   
+    m1 : ok=2 changed=1 unreachable=0 failed=0 skipped=0
+    m3 : ok=0 changed=0 unreachable=0 failed=1 skipped=0
 
     not attempted: 4 hosts: m2, s[001-003]
     notified and not run: m3: reload
@@ -742,8 +742,18 @@ fn many_hosts_with_the_same_counts_share_a_line_of_the_recap_on_a_screen_only() 
         story.on(&at(9000, end.clone())).iter().map(|line| Paint::PLAIN.line(line)).collect::<Vec<_>>()
     };
     assert_eq!(told(true).len(), 51);
-    assert_eq!(
-        told(false)[2],
-        "es[001-047]                : ok=2    changed=0    unreachable=0    failed=0    skipped=0    rescued=0    ignored=0   "
-    );
+    assert_eq!(told(false)[2], "es[001-047] : ok=2 changed=0 unreachable=0 failed=0 skipped=0");
+}
+
+#[test]
+fn what_a_module_warns_of_is_told_even_where_nothing_changed() {
+    let mut story = super::story::Story::new(0, false);
+    story.on(&at(0, run(false)));
+    let key = || key(1, 0, 1);
+    story.on(&at(1, started(key(), "wait", "mesos_slave_ready")));
+    let result = json!({"warnings": ["2 of 2 tasks are lost: t1, t2"]});
+    story.on(&at(2, done(key(), "s1", Status::Ok, vec![], result)));
+    let told = story.on(&at(3, EventKind::TaskFinished { key: key() }));
+    let told: Vec<_> = told.iter().map(|line| Paint::PLAIN.line(line)).collect();
+    assert_eq!(told, ["ok: s1  wait", "    warning: 2 of 2 tasks are lost: t1, t2"]);
 }

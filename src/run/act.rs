@@ -97,7 +97,8 @@ impl HostTask {
                 Err(reason) => return Acted::unreachable(&reason),
             };
             let probe = state.probe();
-            let predicted = if self.check { self.target.state().predicted.get(probe.as_str()).cloned() } else { None };
+            let predicted =
+                if self.check { self.target.state().predicted.get(&state.subject()).cloned() } else { None };
             let seen = match predicted {
                 Some(Some(seen)) => seen,
                 Some(None) => return Acted::unpredictable("it depends on what an earlier task would change"),
@@ -131,7 +132,7 @@ impl HostTask {
                 });
             }
             if self.check {
-                return self.preview(state, &probe, &seen, change, steps);
+                return self.preview(state, !probe.is_empty(), &seen, change, steps);
             }
             let item = self.item;
             let started = EventKind::ActStarted {
@@ -181,14 +182,14 @@ impl HostTask {
     }
 
     /// Check mode: what would be done, and what the host would look like then.
-    fn preview(&self, state: &dyn State, probe: &Script, seen: &Output, change: Change, steps: Vec<StepLine>) -> Acted {
+    fn preview(&self, state: &dyn State, looked: bool, seen: &Output, change: Change, steps: Vec<StepLine>) -> Acted {
         let opaque = change.steps.iter().find(|step| step.opaque).map(|step| step.summary.clone());
         let expected = if opaque.is_some() { None } else { state.expect(seen, &change) };
         {
             let mut host = self.target.state();
             host.would_change = true;
-            if !probe.is_empty() {
-                host.predicted.insert(probe.as_str().to_owned(), expected);
+            if looked {
+                host.predicted.insert(state.subject(), expected);
             }
         }
         match opaque {

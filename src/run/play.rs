@@ -386,7 +386,10 @@ fn order_text(play: &PlayRun, batches: &Batches, count: u32) -> String {
         });
     }
     if let Some(expression) = &play.plan.order_by {
-        parts.push(format!("by {}", expression.text()));
+        // `mesos.is_leader` is false before true: the leader comes last.
+        let text = expression.text();
+        let last = text.rsplit_once(".is_").map(|(_, name)| name).filter(|name| name.chars().all(char::is_alphabetic));
+        parts.push(last.map_or_else(|| format!("by {text}"), |name| format!("{name} last")));
     }
     parts.join(", ")
 }

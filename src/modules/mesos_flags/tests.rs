@@ -126,6 +126,9 @@ fn run_case(case: &Case) {
     }
     let again = state.steps(&printed(case, &after)).expect("a second look");
     assert_eq!(again.steps, vec![], "{}: a second run is not empty", case.name);
+    // The preview's later tasks see what a later run would.
+    let expected = state.expect(&printed(case, &case.files), &change).expect("an expectation");
+    assert_eq!(read_probe(&expected).expect("readable").files, after, "{}", case.name);
 }
 
 fn assert_parts(case: &Case, parts: &[String], text: &str) {

@@ -167,6 +167,12 @@ impl State for Release {
         scripts::probe(self)
     }
 
+    /// Whether checksums are compared too changes nothing in what is seen after a step.
+    fn subject(&self) -> String {
+        let links: Vec<&str> = self.links.iter().map(|(path, _)| path.as_str()).collect();
+        format!("release {} {} {} {}", self.root, self.name, self.version, links.join(" "))
+    }
+
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
         Ok(plan::plan(self, &Seen::parse(&seen.out()))?.0)
     }
