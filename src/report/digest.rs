@@ -188,7 +188,7 @@ fn next(state: &State, failures: &[Failure], not_attempted: &[String], exit: u8,
         typed.splice(..1, [name]);
     }
     let what = if exit == 0 { "to make the changes: " } else { "after the repair: " };
-    Some(Line::plain(what).with(Label::Strong, typed.join(" ")))
+    Some(Line::plain(what).with(Label::Command, typed.join(" ")))
 }
 
 fn without_check(command: &[String]) -> Vec<String> {

@@ -59,7 +59,9 @@ impl Screen {
         if lines.is_empty() {
             return Ok(());
         }
-        let text: String = lines.iter().map(|line| self.paint.line(line) + "\n").collect();
+        let columns = (self.size)().columns;
+        let wrapped = lines.iter().flat_map(|line| line.clone().wrapped(columns));
+        let text: String = wrapped.map(|line| self.paint.line(&line).trim_end_matches(' ').to_owned() + "\n").collect();
         let (bar, out) = (&self.bar, &mut self.out);
         bar.suspend(|| out.write(&text))
     }

@@ -9,6 +9,8 @@ use super::clean::clean_part;
 pub(super) enum Label {
     Plain,
     Strong,
+    /// To be copied and typed: never broken.
+    Command,
     Dim,
     Good,
     Changed,
@@ -26,7 +28,7 @@ impl Label {
     fn colour(self) -> &'static str {
         match self {
             Self::Plain => "",
-            Self::Strong => "1",
+            Self::Strong | Self::Command => "1",
             Self::Dim => "2",
             Self::Good | Self::Added => "32",
             Self::Changed => "33",
@@ -93,6 +95,36 @@ impl Line {
     pub(super) fn filled_to(self, column: usize) -> Self {
         let blanks = column.saturating_sub(self.width()).max(1);
         self.and(" ".repeat(blanks))
+    }
+
+    /// The line as lines of a width, broken between words, the rest indented. Commands and differences stay as they are.
+    pub(super) fn wrapped(self, columns: usize) -> Vec<Self> {
+        let whole = |label: &Label| {
+            matches!(label, Label::Command | Label::Added | Label::Removed | Label::Hunk)
+        };
+        if self.width() <= columns || self.0.iter().any(|(label, _)| whole(label)) {
+            return vec![self];
+        }
+        let text = self.text();
+        let indent = text.len() - text.trim_start_matches(' ').len();
+        let hanging = (indent + 4).min(columns / 2);
+        let mut lines = Vec::new();
+        let mut line = Self::new();
+        let mut used = 0;
+        for (label, text) in &self.0 {
+            for word in text.split_inclusive(' ') {
+                let wide = width(word.trim_end_matches(' '));
+                if used > hanging && used + wide > columns {
+                    lines.push(std::mem::take(&mut line));
+                    line = Self::plain(" ".repeat(hanging));
+                    used = hanging;
+                }
+                line = line.with(*label, word);
+                used += width(word);
+            }
+        }
+        lines.push(line);
+        lines
     }
 
     /// The line cut to a width, with `…` where something is left out.
@@ -187,6 +219,17 @@ fn ascii(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_line_is_broken_between_words_and_a_command_never() {
+        let line = Line::of(Label::Good, "  ok: m1  ").with(Label::Strong, "wait for one leader").and(": two lead");
+        let lines: Vec<_> = line.wrapped(24).iter().map(Line::text).collect();
+        assert_eq!(lines, ["  ok: m1  wait for one ", "      leader: two lead"]);
+        let line = Line::plain("to do it: ").with(Label::Command, "stagger run a-long-name.yml");
+        assert_eq!(line.clone().wrapped(20), [line]);
+        let word = Line::plain("a-word-that-is-longer-than-a-line");
+        assert_eq!(word.clone().wrapped(20), [word]);
+    }
 
     #[test]
     fn a_line_is_cut_by_columns_and_painted_part_by_part() {

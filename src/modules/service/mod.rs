@@ -281,49 +281,30 @@ impl Service {
             return None;
         }
         let (word, verb) = if wanted { ("enable", Verb::Enable) } else { ("disable", Verb::Disable) };
-        let now = if wanted { "enabled" } else { "disabled" };
-        let step = Step::script(format!("{word} {}", self.name), scripts::act(self, &seen.manager, verb));
-        Some(step.diff(self.differs(&seen.enabled, now)))
+        Some(Step::script(format!("{word} {}", self.name), scripts::act(self, &seen.manager, verb)))
     }
 
     fn moving(&self, seen: &Seen, wanted: Wanted) -> Result<Option<Step>, Failure> {
         let name = &self.name;
         let up = seen.running == Running::Yes;
         let who = seen.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-        let (summary, verb, after) = match wanted {
+        let (summary, verb) = match wanted {
             Wanted::Started if up => return Ok(None),
             Wanted::Stopped if !seen.running.may_come_back() => return Ok(None),
             Wanted::Reloaded if up && seen.manager == "systemd" && seen.property("CanReload") == "no" => {
                 return Err(Failure::new(format!("{name} can't be reloaded: its unit has no ExecReload; restart it")));
             }
-            Wanted::Stopped => (format!("stop {name}{who}"), Verb::Stop, "stopped"),
-            Wanted::Restarted if up => (format!("restart {name}{who}"), Verb::Restart, "restarted"),
-            Wanted::Reloaded if up => (format!("reload {name}{who}"), Verb::Reload, "reloaded"),
+            Wanted::Stopped => (format!("stop {name}{who}"), Verb::Stop),
+            Wanted::Restarted if up => (format!("restart {name}{who}"), Verb::Restart),
+            Wanted::Reloaded if up => (format!("reload {name}{who}"), Verb::Reload),
             Wanted::Started | Wanted::Restarted | Wanted::Reloaded => {
-                (format!("start {name}{}", before_start(seen.running)), Verb::Start, "started")
+                (format!("start {name}{}", before_start(seen.running)), Verb::Start)
             }
         };
-        let before = match seen.running {
-            Running::Yes => "started",
-            Running::No => "stopped",
-            Running::Starting => "starting",
-            Running::Stopping => "stopping",
-            Running::Dead => "dead, may come back",
-            Running::Failed => "failed",
-            Running::Unknown => "unknown",
-        };
-        let step = Step::script(summary, scripts::act(self, &seen.manager, verb)).diff(self.differs(before, after));
+        // No diff: it would say the same in five lines.
+        let step = Step::script(summary, scripts::act(self, &seen.manager, verb));
         // A restart that was cut off may have been done: nothing that can be seen afterwards tells.
         Ok(Some(if matches!(verb, Verb::Restart | Verb::Reload) { step.once() } else { step }))
-    }
-
-    fn differs(&self, before: &str, after: &str) -> Diff {
-        Diff {
-            before_header: self.name.clone(),
-            after_header: self.name.clone(),
-            before: format!("{before}\n"),
-            after: format!("{after}\n"),
-        }
     }
 }
 
