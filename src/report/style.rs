@@ -99,9 +99,7 @@ impl Line {
 
     /// The line as lines of a width, broken between words, the rest indented. Commands and differences stay as they are.
     pub(super) fn wrapped(self, columns: usize) -> Vec<Self> {
-        let whole = |label: &Label| {
-            matches!(label, Label::Command | Label::Added | Label::Removed | Label::Hunk)
-        };
+        let whole = |label: &Label| matches!(label, Label::Command | Label::Added | Label::Removed | Label::Hunk);
         if self.width() <= columns || self.0.iter().any(|(label, _)| whole(label)) {
             return vec![self];
         }
