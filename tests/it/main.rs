@@ -2,4 +2,5 @@
 
 mod inventory;
 mod lab;
+mod readme;
 mod tidy;
