@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::base::{Node, NodeKind, Span, to_text};
-use crate::diag::{Diagnostic, Sources};
+use crate::base::{Node, NodeKind, Secret, Span, to_text};
+use crate::diag::{Diagnostic, Sources, names_secret};
 use crate::plan::Layer;
 use crate::{playbook, yaml};
 
@@ -45,13 +45,17 @@ pub(super) fn read(sources: &Sources, texts: &[String]) -> (Layer, Vec<Diagnosti
             wrong.push(Diagnostic::error("a quote is not closed", all));
             continue;
         };
+        let mut secret = false;
         for word in words {
             match word.split_once('=') {
                 Some((name, value)) if !name.is_empty() => {
+                    secret |= names_secret(name);
                     layer.insert(name.to_owned(), Arc::new(Node::string(value, all)));
                 }
                 _ => {
-                    let message = format!("`{word}` is not `name=value`");
+                    // The rest of a password with a blank in it must not be said.
+                    let word = if secret { "what follows a secret".to_owned() } else { format!("`{word}`") };
+                    let message = format!("{word} is not `name=value`");
                     wrong.push(
                         Diagnostic::error(message, all)
                             .help("-e 'name=value other=value', -e '{\"name\": 1}', or -e @FILE"),
@@ -61,6 +65,16 @@ pub(super) fn read(sources: &Sources, texts: &[String]) -> (Layer, Vec<Diagnosti
         }
     }
     (Arc::new(layer), wrong)
+}
+
+/// The values of extra variables whose names say that they are secrets.
+pub(super) fn secrets(layer: &Layer) -> Vec<Secret> {
+    let secret = |(name, node): (&String, &Arc<Node>)| {
+        let text =
+            node.as_str().map(str::to_owned).or_else(|| node.as_seq().is_none().then(|| to_text(&node.to_value())));
+        text.filter(|_| names_secret(name)).map(Secret::new)
+    };
+    layer.iter().filter_map(secret).collect()
 }
 
 fn take(layer: &mut IndexMap<String, Arc<Node>>, node: Option<&Node>) {

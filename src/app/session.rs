@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{extra, person, signals, view};
-use crate::base::{Masker, RunId};
+use crate::base::{Masker, RunId, Secret};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
 use crate::diag::{Diagnostic, Severity, Sources, render_all};
@@ -31,6 +31,10 @@ pub(super) struct Session {
     pub(super) rules: Rules,
     pub(super) limit: Option<String>,
     pub(super) wrong: Vec<Diagnostic>,
+    /// How many of the errors say that something that was named is not there.
+    pub(super) missing: usize,
+    /// An inventory can't be read, or only in part.
+    pub(super) inventory_wrong: bool,
     pub(super) colour: bool,
 }
 
@@ -56,6 +60,11 @@ impl Session {
         } else {
             Inventory::load(&sources, &given, &options)
         };
+        let inventory_wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        // A source that is not there has no place.
+        let placed = |diagnostic: &&Diagnostic| diagnostic.labels.iter().all(|label| !label.span.is_some());
+        let absent = given.iter().any(|source| !source.contains(',') && !Path::new(source).exists());
+        let missing = if absent { found.iter().filter(placed).count() } else { 0 };
         wrong.extend(found);
         let colour = view::wants_colour(common, &config, std::io::stderr().is_terminal());
         Self {
@@ -68,6 +77,8 @@ impl Session {
             rules: common.rules,
             limit: common.limit.clone(),
             wrong,
+            missing,
+            inventory_wrong,
             colour,
         }
     }
@@ -101,7 +112,12 @@ impl Session {
         if self.wrong.is_empty() {
             return None;
         }
-        let wrong = std::mem::take(&mut self.wrong);
+        let mut wrong = std::mem::take(&mut self.wrong);
+        // File by file, from top to bottom, as they are mended.
+        wrong.sort_by_key(|diagnostic| {
+            let place = diagnostic.labels.first().map(|label| label.span).filter(|span| span.is_some());
+            place.map(|span| (span.source.0, span.start))
+        });
         let errors = wrong.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
         super::complain(&render_all(&wrong, &self.sources, self.colour));
         if errors == 0 {
@@ -109,16 +125,17 @@ impl Session {
         }
         let count = if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") };
         super::complain(&format!("\n{count}; nothing was done and no host was contacted.\n"));
-        Some(Exit::Input)
+        // Nothing is wrong but that something that was named is not there.
+        Some(if self.missing == errors { Exit::NoTarget } else { Exit::Input })
     }
 
     /// Runs a plan to its end and gives the exit code.
     pub(super) fn execute(self, common: &Common, plan: Plan, how: How) -> Exit {
         let passwords = match self.passwords(common) {
             Ok(passwords) => passwords,
-            Err(reason) => {
-                super::complain(&format!("error: {reason}\n"));
-                return Exit::Error;
+            Err((reason, exit)) => {
+                super::complain(&format!("error: {reason}\nNothing was done and no host was contacted.\n"));
+                return exit;
             }
         };
         let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
@@ -137,7 +154,7 @@ impl Session {
         }
     }
 
-    fn passwords(&self, common: &Common) -> Result<Passwords, String> {
+    fn passwords(&self, common: &Common) -> Result<Passwords, (String, Exit)> {
         let connect = &common.connect;
         let file = connect.password_file.as_deref().or(self.config.connection_password_file.as_deref());
         let ssh = person::password(file, connect.ask_password || self.config.ask_pass, prompt::SSH_PASSWORD)?;
@@ -158,8 +175,10 @@ impl Session {
         let clock = Clock::start();
         let run_id = RunId::new(clock.started_at(), chance());
         let masker = Masker::default();
-        for secret in [&passwords.ssh, &passwords.sudo].into_iter().flatten() {
-            masker.add(secret);
+        // Before anything is said: the command line and variables that are shown may hold them.
+        let asked = [&passwords.ssh, &passwords.sudo].into_iter().flatten().cloned();
+        for secret in asked.chain(extra::secrets(&self.extra)).chain(self.login_secrets()) {
+            masker.add(&secret);
         }
         let environment = environment();
         let state = StateFolder::find(common.state.as_deref(), &|name| environment.get(name).map(Into::into));
@@ -208,7 +227,7 @@ impl Session {
             sources: self.sources,
             bus: Arc::clone(&bus) as Arc<dyn crate::event::Bus>,
             transport: Arc::clone(&transport) as Arc<dyn transport::Transport>,
-            person: Arc::new(person::Terminal { interrupted: interrupt.soft.clone() }),
+            person: Arc::new(person::Terminal),
             interrupt,
             masker,
             inventory: self.inventory,
@@ -243,6 +262,21 @@ impl Session {
             super::complain("error: --start-at-task names no task that was reached; nothing was run\n");
         }
         exit
+    }
+
+    /// Passwords to log in and to become another user that the inventory has as plain text.
+    fn login_secrets(&self) -> Vec<Secret> {
+        let mut found = Vec::new();
+        for host in self.inventory.hosts() {
+            let variables = self.inventory.variables(host, None);
+            found.extend(run::SECRET_VARIABLES.iter().filter_map(|name| {
+                let node = variables.get(*name)?;
+                (!crate::plan::has_template(node)).then(|| Secret::new(crate::base::to_text(&node.to_value())))
+            }));
+        }
+        found.sort_by(|a, b| a.reveal().cmp(b.reveal()));
+        found.dedup();
+        found
     }
 
     fn started(&self, common: &Common, plan: &Plan, how: &How, run_id: &RunId) -> EventKind {
@@ -319,8 +353,8 @@ impl Session {
 }
 
 struct Passwords {
-    ssh: Option<crate::base::Secret>,
-    sudo: Option<crate::base::Secret>,
+    ssh: Option<Secret>,
+    sudo: Option<Secret>,
 }
 
 /// What differs between a playbook run and a one-off command.

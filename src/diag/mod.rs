@@ -5,11 +5,13 @@
 
 mod render;
 mod sources;
+mod veil;
 
 use crate::base::Span;
 
 pub(crate) use render::{render, render_all};
 pub(crate) use sources::{LoadError, Sources};
+pub(crate) use veil::{names_secret, veil};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::{Diagnostic, Severity, Sources};
+use super::{Diagnostic, Severity, Sources, veil};
 use crate::base::SourceId;
 
 /// Draws one diagnostic, with a final newline. `colour` adds ANSI colours.
@@ -19,10 +19,10 @@ pub(crate) fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -
         }
     }
     let texts: Vec<_> =
-        order.iter().map(|id| (*id, sources.name(*id), sources.text(*id).unwrap_or_else(|| "".into()))).collect();
+        order.iter().map(|id| (*id, sources.name(*id), veil(&sources.text(*id).unwrap_or_default()))).collect();
     let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
     for (id, name, text) in &texts {
-        let mut snippet = Snippet::source(text.as_ref()).path(name.as_str());
+        let mut snippet = Snippet::source(text.as_str()).path(name.as_str());
         for (place, label) in labels.iter().enumerate().filter(|(_, label)| label.span.source == *id) {
             let start = floor_boundary(text, label.span.start as usize);
             let end = floor_boundary(text, label.span.end as usize).max(start);

@@ -148,7 +148,13 @@ impl Reader<'_> {
             let raw = &line[word.start..word.end];
             let (Some((name, value)), Some(equals)) = (word.text.split_once('='), raw.find('=')) else {
                 let span = self.span(start + word.start, start + word.end);
-                let error = self.error(format!("`{}` is no key=value", word.text), span);
+                // The rest of a password with a blank in it must not be said.
+                let secret = settings
+                    .iter()
+                    .take_while(|before| before.start < word.start)
+                    .any(|before| before.text.split_once('=').is_some_and(|(name, _)| crate::diag::names_secret(name)));
+                let what = if secret { "this".to_owned() } else { format!("`{}`", word.text) };
+                let error = self.error(format!("{what} is no key=value"), span);
                 error.help.push("one host a line; behind it stand only key=value settings".to_owned());
                 continue;
             };

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::out::Out;
 use super::plain::clock;
+use super::prompt::Drawing;
 use super::story::Story;
 use super::style::{Line, Paint};
 use super::view::{Size, final_rows, header, view};
@@ -24,6 +25,7 @@ pub(crate) struct Screen {
     size: Box<dyn Fn() -> Size + Send>,
     last: (u64, Instant),
     drawn: String,
+    drawing: Drawing,
 }
 
 impl Screen {
@@ -51,7 +53,17 @@ impl Screen {
             bar.set_style(style);
         }
         let last = (0, Instant::now());
-        Self { out, paint, zone, story: Story::new(verbosity, false), bar, size, last, drawn: String::new() }
+        Self {
+            out,
+            paint,
+            zone,
+            story: Story::new(verbosity, false),
+            bar,
+            size,
+            last,
+            drawn: String::new(),
+            drawing: Drawing::begin(),
+        }
     }
 
     /// Prints above the live part, for good.
@@ -68,6 +80,16 @@ impl Screen {
 
     fn draw(&mut self) {
         if self.story.state.run.id.is_empty() || self.story.state.is_finished() {
+            return;
+        }
+        if self.drawing.must_rest() {
+            // A person is asked something: the live part would be drawn over what is typed.
+            if !self.drawn.is_empty() {
+                self.bar.set_message("");
+                self.bar.tick();
+                self.drawn.clear();
+            }
+            self.drawing.rests();
             return;
         }
         let now = self.now();

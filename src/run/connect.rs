@@ -11,6 +11,21 @@ use crate::modules::{Failure, to_bool};
 use crate::plan::Task;
 use crate::transport::{Become, Connection, Target, Unreachable};
 
+const PASSWORD: &[&str] = &["ansible_password", "ansible_ssh_password", "ansible_ssh_pass"];
+const PASSPHRASE: &[&str] = &["ansible_ssh_private_key_passphrase"];
+const BECOME_PASSWORD: &[&str] = &["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"];
+
+/// Variables whose values are never shown.
+pub(crate) const SECRET_VARIABLES: [&str; 7] = [
+    "ansible_password",
+    "ansible_ssh_password",
+    "ansible_ssh_pass",
+    "ansible_ssh_private_key_passphrase",
+    "ansible_become_password",
+    "ansible_become_pass",
+    "ansible_sudo_pass",
+];
+
 /// How a task reaches its host.
 #[derive(Debug, Clone)]
 pub(super) struct Way {
@@ -96,14 +111,11 @@ impl Room {
             address: text(&["ansible_host", "ansible_ssh_host"]).await?.filter(|address| address != host),
             port,
             user,
-            password: self
-                .secret(connection, &["ansible_password", "ansible_ssh_password", "ansible_ssh_pass"])
-                .await?
-                .or_else(|| login.password.clone()),
+            password: self.secret(connection, PASSWORD).await?.or_else(|| login.password.clone()),
             private_key: text(&["ansible_ssh_private_key_file", "ansible_private_key_file"])
                 .await?
                 .or_else(|| login.private_key.clone()),
-            passphrase: self.secret(connection, &["ansible_ssh_private_key_passphrase"]).await?,
+            passphrase: self.secret(connection, PASSPHRASE).await?,
             arguments,
             check_host_key: checked.and_then(|value| to_bool(&value)).unwrap_or(login.check_host_key),
             timeout: text(&["ansible_ssh_timeout", "ansible_timeout"])
@@ -154,8 +166,7 @@ impl Room {
             connection.variable_text(&["ansible_become_user", "ansible_sudo_user"]).await?,
             self.optional(keyword("become_user")).await?,
         );
-        let password =
-            self.secret(connection, &["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"]).await?;
+        let password = self.secret(connection, BECOME_PASSWORD).await?;
         Ok(Some(Become {
             method,
             user: user.unwrap_or_else(|| defaults.user.clone()),

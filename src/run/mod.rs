@@ -38,6 +38,7 @@ use crate::plan::{Layer, Plan};
 use crate::template::Engine;
 use crate::transport::Transport;
 
+pub(crate) use connect::SECRET_VARIABLES;
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
@@ -309,6 +310,19 @@ impl Run {
     async fn close(&self) {
         let hosts = self.hosts.all();
         futures::future::join_all(hosts.iter().map(|host| self.disconnect(host))).await;
+    }
+
+    /// Asks the person; an interrupt takes the question back.
+    pub(super) async fn ask(
+        &self,
+        question: &str,
+        echo: bool,
+        within: Option<Duration>,
+    ) -> Result<Option<String>, String> {
+        tokio::select! {
+            answer = self.person.ask(question, echo, within) => answer,
+            () = self.interrupt.soft.cancelled() => Err("interrupted".to_owned()),
+        }
     }
 
     pub(super) fn warn(&self, message: impl Into<String>) {

@@ -50,12 +50,13 @@ impl BatchRun {
             run.started.store(true, Ordering::SeqCst);
         }
         if run.options.step && !run.unasked.load(Ordering::SeqCst) {
-            match run.person.ask(&format!("Perform task: {name} (N)o/(y)es/(c)ontinue: "), true, None).await {
+            match run.ask(&format!("Perform task: {name} (N)o/(y)es/(c)ontinue: "), true, None).await {
                 Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('y') => {}
                 Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('c') => {
                     run.unasked.store(true, Ordering::SeqCst)
                 }
                 Ok(_) => return hosts,
+                Err(_) if run.interrupt.soft.is_cancelled() => return hosts,
                 Err(reason) => {
                     run.warn(format!("--step can't ask: {reason}; nothing more is started"));
                     run.interrupt.soft.cancel();
@@ -405,7 +406,7 @@ impl BatchRun {
                     ),
                     (None, None) => "Press Enter to go on\n".to_owned(),
                 };
-                match self.run.person.ask(&question, *echo, *duration).await {
+                match self.run.ask(&question, *echo, *duration).await {
                     Ok(answer) => {
                         let registered = register.and_then(|name| {
                             let mut state = host.state();
@@ -422,6 +423,7 @@ impl BatchRun {
                             }
                         }
                     }
+                    Err(_) if self.run.interrupt.soft.is_cancelled() => {}
                     Err(reason) => match duration {
                         Some(duration) => {
                             tokio::select! {
