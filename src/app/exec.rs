@@ -25,6 +25,8 @@ pub(super) fn run(request: &ExecRequest) -> Exit {
     let (module_span, arguments_span) = (named("--module-name", &module), named("--args", &request.arguments));
     let pattern_span = named("the host pattern", &request.pattern);
     let arguments = match request.arguments.trim() {
+        // Hosts can be listed without saying what is to be done there.
+        "" if request.list_hosts && request.module.is_empty() => Node::string("true", module_span),
         "" => Node { kind: crate::base::NodeKind::Null, span: module_span },
         text if text.starts_with('{') => {
             let (node, wrong) = crate::yaml::parse(&session.sources, arguments_span.source);

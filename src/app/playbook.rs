@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::listing;
 use super::session::{How, Session};
-use crate::base::Node;
-use crate::cli::{Exit, RunRequest};
+use crate::base::{Node, NodeKind};
+use crate::cli::{Exit, Rules, RunRequest};
 use crate::diag::Diagnostic;
 use crate::modules::{self, OptKind};
 use crate::plan::{Compiler, Plan, Play, Selection, Task, each_task, has_template};
@@ -81,7 +81,13 @@ fn hosts(session: &mut Session, plan: &Plan) {
     for play in &plan.plays {
         if !adds && !has_template(&play.hosts) {
             let pattern = listing::pattern(play);
+            // What is missing may stand in the inventory that can't be read; `hosts` that is missing was told.
+            let blind = session.inventory_wrong && session.inventory.hosts().is_empty();
+            if blind || play.hosts.kind == NodeKind::Null {
+                continue;
+            }
             if let Err(error) = session.inventory.select_with(&pattern, session.strictness()) {
+                session.missing += 1;
                 let span = if play.hosts.as_str().is_some() { play.hosts.span } else { play.span };
                 session.wrong.push(error.diagnostic(span));
             }
@@ -96,6 +102,10 @@ fn limit(session: &Session, request: &RunRequest) -> Result<(), (String, Exit)> 
     let Some(limit) = &request.common.limit else { return Ok(()) };
     let all: Vec<String> = session.inventory.hosts().into_iter().map(str::to_owned).collect();
     let limited = session.inventory.limit(&session.sources, &all, std::slice::from_ref(limit), session.strictness());
+    if session.rules == Rules::Ansible && limited.as_ref().is_ok_and(|limited| limited.hosts.is_empty()) {
+        let message = "ERROR! Specified inventory, host pattern and/or --limit leaves us with no hosts to target.\n";
+        return Err((message.to_owned(), Exit::NoTarget));
+    }
     limited.map(|_| ()).map_err(|error| {
         let help: String = error.help.iter().map(|line| format!("  = help: {line}\n")).collect();
         (format!("error: --limit: {error}\n{help}Nothing was done and no host was contacted.\n"), Exit::NoTarget)

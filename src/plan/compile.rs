@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
+use super::arguments::has_template;
 use super::keywords::list;
 use super::{Block, Include, Item, Keywords, Layer, Loop, Plan, Play, Task};
-use crate::base::{Node, NodeKind, PlayId, Span, TaskId};
+use crate::base::{Node, NodeKind, PlayId, Span, TaskId, to_text};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::modules::{self, Arguments, Bound, Controller, Failure, ModuleSpec};
 use crate::playbook::{self, Entry, Playbook};
@@ -183,7 +184,7 @@ impl<'a> Compiler<'a> {
 
     /// Checks the form of a play keyword whose value is written out.
     fn play_option(&mut self, name: &str, value: &Node) {
-        if super::arguments::has_template(value) {
+        if has_template(value) {
             return;
         }
         let wrong = match name {
@@ -341,12 +342,14 @@ impl<'a> Compiler<'a> {
         for name in ["name", "retries", "delay"] {
             if let Some(node) = own.get(name) {
                 self.check(node);
+                let number = || to_text(&node.to_value()).trim().parse::<f64>().is_ok();
+                if name != "name" && !has_template(node) && !number() {
+                    self.wrong.push(Diagnostic::error(format!("`{name}` is a number"), node.span));
+                }
             }
         }
         let register = own.get("register").and_then(|node| match node.as_str() {
-            Some(name) if !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_') => {
-                Some(name.to_owned())
-            }
+            Some(name) if is_variable_name(name) => Some(name.to_owned()),
             _ => {
                 self.wrong.push(Diagnostic::error("`register` needs the name of a variable", node.span));
                 None
@@ -395,6 +398,11 @@ pub(crate) fn each_task(items: &[Item], f: &mut dyn FnMut(&Task, bool)) {
 #[expect(dead_code, reason = "the runner asks for it when it looks for local files")]
 pub(crate) fn search_folders(task: &Task, play: &Play) -> [PathBuf; 2] {
     [task.directory.clone(), play.directory.clone()]
+}
+
+/// What may stand in a template as a name: no digit first.
+fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

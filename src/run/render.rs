@@ -110,8 +110,12 @@ impl Room {
                         Ok(true) => {}
                         Ok(false) => return Ok(Some(expression.text().to_owned())),
                         Err(Trouble::Failed(failure)) => {
+                            let place = match self.run.sources.place(expression.span()) {
+                                place if place.is_empty() => place,
+                                place => format!(" ({place})"),
+                            };
                             let message = format!(
-                                "the condition `{}` can't be evaluated: {}",
+                                "the condition `{}` can't be evaluated: {}{place}",
                                 expression.text(),
                                 failure.message
                             );

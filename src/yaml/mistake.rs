@@ -38,7 +38,22 @@ pub(super) fn syntax(error: &ScanError, text: &str, source: SourceId) -> Diagnos
         end: u32::try_from(end).unwrap_or(u32::MAX),
     };
     let here = span(place.0, place.1);
-    let line = line_of(text, at);
+    let mut line = line_of(text, at);
+    let about_a_tab = matches!(
+        error.kind(),
+        ErrorKind::TabNotAllowed
+            | ErrorKind::TabInBlockIndentation
+            | ErrorKind::TabAtBlockScalarStart
+            | ErrorKind::TabInIndentation
+            | ErrorKind::TabInPlainScalar
+    );
+    // The parser names the value before the line that the tab indents.
+    let is_tabbed = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+    let later = text.match_indices('\n').map(|(place, _)| place + 1).filter(|place| *place > at);
+    let tabbed = later.map(|place| line_of(text, place)).find(|line| is_tabbed(line.1));
+    if let (true, false, Some(tabbed)) = (about_a_tab, is_tabbed(line.1), tabbed) {
+        line = tabbed;
+    }
     let indented_by_tab = line.1.trim_start_matches(' ').starts_with('\t');
     if indented_by_tab
         && !matches!(error.kind(), ErrorKind::UnclosedQuotedScalar | ErrorKind::UnclosedFlowCollection { .. })
