@@ -35,6 +35,8 @@ pub(crate) struct HostState {
     pub(crate) notified: Vec<String>,
     /// Its counts.
     pub(crate) tally: Tally,
+    /// Whether a play names it; others are only asked or delegated to.
+    pub(crate) named: bool,
     /// Whether anything was tried on it.
     pub(crate) attempted: bool,
     /// In check mode: what a probe would answer after the changes that were previewed; `None` when that can't be said.
@@ -58,6 +60,7 @@ impl Host {
                 registered: IndexMap::new(),
                 notified: Vec::new(),
                 tally: Tally::default(),
+                named: false,
                 attempted: false,
                 predicted: HashMap::new(),
                 would_change: false,

@@ -295,13 +295,10 @@ impl Run {
             summary.unreachable |= tally.unreachable > 0 && !state.forgiven;
             if state.attempted {
                 summary.tallies.push((name, tally));
-            } else {
+            } else if state.named {
                 summary.not_attempted.push(name);
             }
         }
-        // Delegates that no play named have no results of their own.
-        let inventory = self.inventory();
-        summary.not_attempted.retain(|name| inventory.contains(name));
         summary.halted = self.halted.load(Ordering::SeqCst);
         summary.interrupted = self.is_stopping();
         summary.start_not_found = !self.started.load(Ordering::SeqCst);

@@ -101,7 +101,7 @@ impl Run {
         let inventory = self.inventory();
         drop(inventory);
         for name in self.select(&pattern).unwrap_or_default() {
-            self.hosts.get(&name);
+            self.hosts.get(&name).state().named = true;
         }
     }
 
@@ -122,6 +122,7 @@ impl Run {
         for name in &selected {
             let host = self.hosts.get(name);
             let mut state = host.state();
+            state.named = true;
             if state.forgiven && state.standing.is_out() {
                 state.standing = Standing::Active;
             }
