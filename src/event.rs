@@ -263,6 +263,12 @@ pub(crate) enum EventKind {
         host: String,
         /// The item as people see it.
         item: String,
+        /// Another host on which it was done (`delegate_to`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delegate: Option<String>,
+        /// That host's address, where it is not its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delegate_address: Option<String>,
         /// What it came to.
         status: Status,
         /// The steps (would be) done.
@@ -316,6 +322,9 @@ pub(crate) enum EventKind {
         /// Another host on which it was done (`delegate_to`).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delegate: Option<String>,
+        /// That host's address, where it is not its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delegate_address: Option<String>,
         /// What it came to.
         status: Status,
         /// The steps (would be) done, without those of loop items.
@@ -349,6 +358,9 @@ pub(crate) enum EventKind {
         file: String,
         /// For whom.
         hosts: Vec<String>,
+        /// The item of a loop, as people see it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        item: Option<String>,
     },
     /// A batch ended.
     BatchFinished {
@@ -418,6 +430,12 @@ impl Clock {
     /// Milliseconds since 1970 when it started.
     pub(crate) fn started_at(&self) -> u64 {
         self.wall
+    }
+
+    /// Microseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        let elapsed = i64::try_from(self.started.elapsed().as_micros()).unwrap_or(i64::MAX);
+        i64::try_from(self.wall).unwrap_or(i64::MAX / 2000).saturating_mul(1000).saturating_add(elapsed)
     }
 
     /// Makes an event of what happened just now.

@@ -339,6 +339,8 @@ pub(crate) enum Effect {
     Pause {
         /// How long; `None` waits for a key.
         duration: Option<Duration>,
+        /// Whether what is said of it counts minutes.
+        minutes: bool,
         /// What to ask.
         prompt: Option<String>,
         /// Whether typed text is shown.

@@ -27,6 +27,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
 #[derive(Debug)]
 struct Pause {
     duration: Option<Duration>,
+    minutes: bool,
     prompt: Option<String>,
     echo: bool,
 }
@@ -41,7 +42,13 @@ fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure
     };
     // Ansible turns a pause of nothing into one of a second.
     let duration = duration.map(|d| if d.is_zero() { Duration::from_secs(1) } else { d });
-    Ok(Bound::Course(Box::new(Pause { duration, prompt: arguments.text("prompt"), echo: arguments.flag("echo") })))
+    let minutes = arguments.duration("seconds").is_none();
+    Ok(Bound::Course(Box::new(Pause {
+        duration,
+        minutes,
+        prompt: arguments.text("prompt"),
+        echo: arguments.flag("echo"),
+    })))
 }
 
 impl Course for Pause {
@@ -52,7 +59,12 @@ impl Course for Pause {
         result.insert("stdout".to_owned(), Value::from(""));
         result.insert("echo".to_owned(), Value::Bool(self.echo));
         result.insert("user_input".to_owned(), Value::from(""));
-        let effect = Effect::Pause { duration: self.duration, prompt: self.prompt.clone(), echo: self.echo };
+        let effect = Effect::Pause {
+            duration: self.duration,
+            minutes: self.minutes,
+            prompt: self.prompt.clone(),
+            echo: self.echo,
+        };
         Ok(Done { changed: false, result, effect })
     }
 }
@@ -72,6 +84,7 @@ mod tests {
     fn it_waits_for_a_time_or_a_person() {
         let pause = |seconds: Option<u64>| Effect::Pause {
             duration: seconds.map(Duration::from_secs),
+            minutes: seconds.is_none_or(|seconds| seconds == 120),
             prompt: None,
             echo: true,
         };
@@ -79,7 +92,7 @@ mod tests {
         assert_eq!(effect(json!({"minutes": 2})), pause(Some(120)));
         assert_eq!(effect(json!({"seconds": 0})), pause(Some(1)));
         assert_eq!(effect(json!({})), pause(None));
-        let asked = Effect::Pause { duration: None, prompt: Some("Go?".to_owned()), echo: false };
+        let asked = Effect::Pause { duration: None, minutes: true, prompt: Some("Go?".to_owned()), echo: false };
         assert_eq!(effect(json!({"prompt": "Go?", "echo": "no"})), asked);
     }
 }

@@ -290,7 +290,8 @@ impl<'a> Compiler<'a> {
         // An include's own tags and conditions choose the include; only variables and `apply` reach its tasks.
         let own = Arc::new(self.inherit(outer, &include.keywords, true));
         self.check(&include.file);
-        let mut inherited = Keywords { vars: own.vars.clone(), ..(**outer).clone() };
+        let mut inherited = (**outer).clone();
+        inherited.parameters.extend(include.keywords.get("vars").and_then(|vars| self.layer(vars)));
         inherited = self.inherit(&inherited, &include.apply, true);
         let task = self.with_keywords(&include.keywords, &INCLUDE, include.span, own, &include.directory, handlers);
         if !self.selection.takes(&task.keywords.tags) {
@@ -349,7 +350,7 @@ impl<'a> Compiler<'a> {
             }
         }
         let register = own.get("register").and_then(|node| match node.as_str() {
-            Some(name) if is_variable_name(name) => Some(name.to_owned()),
+            Some(name) if super::keywords::is_variable_name(name) => Some(name.to_owned()),
             _ => {
                 self.wrong.push(Diagnostic::error("`register` needs the name of a variable", node.span));
                 None
@@ -398,11 +399,6 @@ pub(crate) fn each_task(items: &[Item], f: &mut dyn FnMut(&Task, bool)) {
 #[expect(dead_code, reason = "the runner asks for it when it looks for local files")]
 pub(crate) fn search_folders(task: &Task, play: &Play) -> [PathBuf; 2] {
     [task.directory.clone(), play.directory.clone()]
-}
-
-/// What may stand in a template as a name: no digit first.
-fn is_variable_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 #[cfg(test)]

@@ -101,7 +101,10 @@ impl Compiler<'_> {
             NodeKind::Int(number) => Some(Condition::Constant(*number != 0)),
             NodeKind::Null => None,
             NodeKind::String { text, .. } => match self.engine.expression(text, node.span) {
-                Ok(expression) => Some(Condition::Expression(expression)),
+                Ok(expression) => {
+                    self.wrong.extend(expression.warning());
+                    Some(Condition::Expression(expression))
+                }
                 Err(diagnostic) => {
                     self.wrong.push(diagnostic);
                     None
@@ -156,9 +159,7 @@ impl Compiler<'_> {
                 self.wrong.push(Diagnostic::error("the name of a variable must be a word", key.span));
                 continue;
             };
-            let right = name.chars().all(|c| c.is_alphanumeric() || c == '_')
-                && !name.starts_with(|c: char| c.is_ascii_digit());
-            if !right || name.is_empty() {
+            if !is_variable_name(name) {
                 let message = format!("`{name}` can't be the name of a variable");
                 self.wrong
                     .push(Diagnostic::error(message, key.span).help("letters, digits and underscores; no digit first"));
@@ -168,6 +169,16 @@ impl Compiler<'_> {
         }
         Some(Arc::new(layer))
     }
+}
+
+/// Whether a template can refer to a variable by that name.
+pub(super) fn is_variable_name(name: &str) -> bool {
+    // Constants of the language: a variable of that name would never be seen.
+    const CONSTANTS: &[&str] = &["none", "None", "true", "True", "false", "False"];
+    !name.is_empty()
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && !CONSTANTS.contains(&name)
 }
 
 /// The items of a list, or the one value.

@@ -179,6 +179,8 @@ pub(crate) struct Keywords {
     pub(crate) tags: BTreeSet<String>,
     /// Block and task variables, the outermost first.
     pub(crate) vars: Vec<Layer>,
+    /// Variables that includes give, the outermost first: of a higher rank than facts that are set.
+    pub(crate) parameters: Vec<Layer>,
     /// Environments, the outermost first.
     pub(crate) environment: Vec<Arc<Node>>,
     /// The nearest of each keyword that has one value.

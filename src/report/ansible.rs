@@ -123,8 +123,12 @@ impl Ansible {
     fn shown(&self, key: &TaskKey, result: &Map) -> String {
         let module = self.module(key);
         if module == "debug" {
+            return format!(" => {}", dump_result(&debugged(result), Layout::Indented, self.verbosity));
+        }
+        // Ansible always shows what an assertion came to.
+        if module == "assert" {
             let mut result = result.clone();
-            result.retain(|name, _| name != "changed");
+            result.shift_remove("failed");
             return format!(" => {}", dump_result(&result, Layout::Indented, self.verbosity));
         }
         if self.verbosity == 0 || matches!(module, "setup" | "gather_facts") {
@@ -139,7 +143,7 @@ impl Ansible {
     }
 
     fn item(&mut self, key: &TaskKey, host: &str, item: &str, status: Status, result: &Map) -> io::Result<()> {
-        let (host, item) = (clean_line(host), clean_line(item));
+        let item = clean_line(item);
         let shown = self.shown(key, result);
         match status {
             Status::Ok => self.say(Label::Good, format!("ok: [{host}] => (item={item}){shown}")),
@@ -156,7 +160,9 @@ impl Ansible {
     }
 
     fn host(&mut self, kind: &EventKind) -> io::Result<()> {
-        let EventKind::HostFinished { key, host, delegate, status, steps, result, message, .. } = kind else {
+        let EventKind::HostFinished { key, host, delegate, delegate_address, status, steps, result, message, .. } =
+            kind
+        else {
             return Ok(());
         };
         if self.module(key) == "meta" && !status.ends_host() {
@@ -168,10 +174,7 @@ impl Ansible {
         }
         self.task(key)?;
         let looped = self.looped.remove(&(key.clone(), host.clone()));
-        let label = match delegate {
-            Some(other) => format!("[{} -> {}]", clean_line(host), clean_line(other)),
-            None => format!("[{}]", clean_line(host)),
-        };
+        let label = format!("[{}]", label(host, delegate.as_deref(), delegate_address.as_deref()));
         let mut result = result.clone();
         if !message.is_empty() && status.ends_host() && !result.contains_key("msg") && !result.contains_key("censored")
         {
@@ -195,8 +198,17 @@ impl Ansible {
                 self.say(Label::Unreachable, format!("fatal: {label}: UNREACHABLE! => {json}"))
             }
             Status::Failed | Status::Ignored | Status::Bug => {
-                if !looped {
+                if result.get("unreachable") == Some(&true.into()) {
                     let json = self.dump(&result);
+                    self.say(Label::Unreachable, format!("fatal: {label}: UNREACHABLE! => {json}"))?;
+                } else if !looped {
+                    let json = match self.module(key) {
+                        "assert" => {
+                            result.shift_remove("failed");
+                            dump_result(&result, Layout::Indented, self.verbosity)
+                        }
+                        _ => self.dump(&result),
+                    };
                     self.say(Label::Bad, format!("fatal: {label}: FAILED! => {json}"))?;
                 }
                 if *status == Status::Ignored { self.say(Label::Skipped, "...ignoring".to_owned()) } else { Ok(()) }
@@ -217,6 +229,37 @@ impl Ansible {
         }
         self.print(&Line::new())
     }
+}
+
+/// `h1`, `h1 -> h2`, `h1 -> h2(10.0.0.2)`.
+fn label(host: &str, delegate: Option<&str>, address: Option<&str>) -> String {
+    let mut label = clean_line(host);
+    if let Some(delegate) = delegate {
+        label.push_str(" -> ");
+        label.push_str(&clean_line(delegate));
+    }
+    if let Some(address) = address {
+        label.push('(');
+        label.push_str(&clean_line(address));
+        label.push(')');
+    }
+    label
+}
+
+/// What `debug` shows: its message, or its variable, and nothing of the task or the loop.
+fn debugged(result: &Map) -> Map {
+    let mut shown = result.clone();
+    if shown.contains_key("msg") {
+        shown.retain(|name, _| name == "msg");
+        return shown;
+    }
+    let of_loop: Vec<String> = ["ansible_loop_var", "ansible_index_var"]
+        .iter()
+        .filter_map(|name| result.get(*name)?.as_str().map(str::to_owned))
+        .collect();
+    let hidden = ["changed", "failed", "skipped", "ansible_loop_var", "ansible_index_var", "ansible_loop"];
+    shown.retain(|name, _| !hidden.contains(&name.as_str()) && !of_loop.contains(name));
+    shown
 }
 
 impl Sink for Ansible {
@@ -246,11 +289,12 @@ impl Sink for Ansible {
                 self.tasks.remove(key);
                 Ok(())
             }
-            EventKind::ItemFinished { key, host, item, status, steps, result } => {
+            EventKind::ItemFinished { key, host, item, delegate, delegate_address, status, steps, result } => {
                 self.task(key)?;
                 self.looped.insert((key.clone(), host.clone()));
                 self.diffs(steps)?;
-                self.item(key, host, item, *status, result)
+                let host = label(host, delegate.as_deref(), delegate_address.as_deref());
+                self.item(key, &host, item, *status, result)
             }
             EventKind::Retrying { key, host, name, left } => {
                 self.task(key)?;
@@ -258,12 +302,17 @@ impl Sink for Ansible {
                 self.say(Label::Dim, format!("FAILED - RETRYING: [{host}]: {name} ({left} retries left)."))
             }
             EventKind::HostFinished { .. } => self.host(&event.kind),
-            EventKind::Included { file, hosts, .. } => {
+            EventKind::Included { key, file, hosts, item } => {
+                self.task(key)?;
                 let hosts: Vec<_> = hosts.iter().map(|host| clean_line(host)).collect();
-                self.say(Label::Skipped, format!("included: {} for {}", clean_line(file), hosts.join(", ")))
+                let item = item.as_ref().map(|item| format!(" => (item={})", clean_line(item))).unwrap_or_default();
+                self.say(Label::Skipped, format!("included: {} for {}{item}", clean_line(file), hosts.join(", ")))
             }
             EventKind::Halted { halt, .. } => {
-                self.banner("NO MORE HOSTS LEFT")?;
+                // Ansible says so for this guard only.
+                if matches!(halt.guard.as_str(), "max_fail_percentage" | "max_fail") {
+                    self.banner("NO MORE HOSTS LEFT")?;
+                }
                 let host = halt.host.as_ref().map(|host| format!(" (host {})", clean_line(host))).unwrap_or_default();
                 self.warn(&format!("{}: {}{host}", clean_line(&halt.guard), clean_line(&halt.value)))
             }

@@ -55,7 +55,16 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             text(place);
         }
         EventKind::ActStarted { key: _, host: _, item: _, steps: lines } => steps(lines),
-        EventKind::ItemFinished { key: _, host: _, item, status: _, steps: lines, result } => {
+        EventKind::ItemFinished {
+            key: _,
+            host: _,
+            item,
+            delegate: _,
+            delegate_address: _,
+            status: _,
+            steps: lines,
+            result,
+        } => {
             text(item);
             steps(lines);
             masker.mask_map(result);
@@ -66,6 +75,7 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             key: _,
             host: _,
             delegate: _,
+            delegate_address: _,
             status: _,
             steps: lines,
             result,
@@ -80,7 +90,12 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             text(message);
             notified.iter_mut().for_each(text);
         }
-        EventKind::Included { key: _, file, hosts: _ } => text(file),
+        EventKind::Included { key: _, file, hosts: _, item } => {
+            text(file);
+            if let Some(item) = item {
+                text(item);
+            }
+        }
         EventKind::Halted { play: _, halt } => {
             text(&mut halt.guard);
             text(&mut halt.value);

@@ -211,7 +211,7 @@ impl State {
             EventKind::Sent { host, bytes, of, .. } => {
                 self.set(host, Activity::Sending { bytes: *bytes, of: *of });
             }
-            EventKind::ItemFinished { key, host, item, status, steps, result } => {
+            EventKind::ItemFinished { key, host, item, status, steps, result, .. } => {
                 let item = super::block::Item::new(item, *status, steps, result);
                 self.items.entry((key.clone(), clean_line(host))).or_default().push(item);
             }

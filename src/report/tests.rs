@@ -78,6 +78,7 @@ fn done(key: TaskKey, host: &str, status: Status, steps: Vec<StepLine>, result: 
         key,
         host: host.to_owned(),
         delegate: None,
+        delegate_address: None,
         status,
         steps,
         result: map(result),
@@ -389,6 +390,8 @@ fn a_check_says_would_and_folds_the_same_differences() {
 #[test]
 fn loops_show_the_items_that_matter_and_failures_under_the_host() {
     let item = |item: &str, status, steps, result| EventKind::ItemFinished {
+        delegate: None,
+        delegate_address: None,
         key: key(0, 0, 0),
         host: "h1".to_owned(),
         item: item.to_owned(),
@@ -509,6 +512,8 @@ fn a_run_is_printed_as_ansible_prints_it() {
     };
     let with_diff = StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false };
     let item = |item: &str, status, result| EventKind::ItemFinished {
+        delegate: None,
+        delegate_address: None,
         key: key(0, 0, 2),
         host: "h1".to_owned(),
         item: item.to_owned(),
@@ -549,7 +554,7 @@ fn a_run_is_printed_as_ansible_prints_it() {
             vec![],
             json!({"changed": false, "unreachable": true, "msg": "refused"}),
         ),
-        EventKind::Included { key: key(0, 0, 5), file: "x.yml".to_owned(), hosts: hosts("h1 h2") },
+        EventKind::Included { key: key(0, 0, 5), file: "x.yml".to_owned(), hosts: hosts("h1 h2"), item: None },
         EventKind::BatchStarted { play: PlayId(0), batch: 1, batches: 2, hosts: hosts("h3") },
         started(key(0, 1, 0), "", "command"),
         done(key(0, 1, 0), "h3", Status::Failed, vec![], result),
@@ -612,8 +617,6 @@ fn a_run_is_printed_as_ansible_prints_it() {
 
     TASK [command] *****************************************************************
     fatal: [h3]: FAILED! => {"changed": true, "cmd": ["false"], "msg": "non-zero return code", "rc": 1}
-
-    NO MORE HOSTS LEFT *************************************************************
 
     PLAY [db] **********************************************************************
     skipping: no hosts matched

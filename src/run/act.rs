@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::HostTask;
+use super::clock::{local_time, span_text};
 use super::connect::Way;
 use super::render::Room;
 use crate::base::{Map, Output, Script, Value};
@@ -147,7 +148,9 @@ impl HostTask {
                     "nothing was done: the journal can't be written: {reason}"
                 )));
             }
+            let began = self.run.clock.now();
             let done = self.apply(&change, way, environment, connection.as_ref()).await;
+            let ended = self.run.clock.now();
             let finished = EventKind::ActFinished {
                 key: self.key.clone(),
                 host: self.host.name.clone(),
@@ -158,10 +161,12 @@ impl HostTask {
             match done {
                 Ok(outputs) => {
                     let acted = match state.finish(change, &outputs) {
-                        Ok(result) => Acted::new(Status::Changed, result),
+                        Ok(result) => Acted::new(changed(&result), result),
                         Err(failure) => Acted::failed(failure),
                     };
-                    return Acted { steps, ..acted };
+                    let mut acted = Acted { steps, ..acted };
+                    times(&mut acted.result, began, ended);
+                    return acted;
                 }
                 Err(Lost::InFlight(reason)) => {
                     self.run.forget(&self.target, way).await;
@@ -194,7 +199,7 @@ impl HostTask {
         }
         match opaque {
             Some(summary) => Acted { steps, ..Acted::unpredictable(format!("would {summary}")) },
-            None => Acted { steps, ..Acted::new(Status::Changed, change.result) },
+            None => Acted { steps, ..Acted::new(changed(&change.result), change.result) },
         }
     }
 
@@ -220,6 +225,10 @@ impl HostTask {
         let mut outputs = Vec::new();
         for step in &change.steps {
             match &step.act {
+                // A line of the preview; another step does it.
+                Act::Script { script, stdin: None } if script.is_empty() => {
+                    outputs.push(Applied::Output(Output::default()));
+                }
                 Act::Script { script, stdin } => {
                     let mut command = self.command(way, environment, script.clone());
                     command.stdin.clone_from(stdin);
@@ -337,11 +346,37 @@ impl HostTask {
         }
         match done {
             Ok(Done { changed, result, effect }) => {
-                let mut acted = Acted::new(if changed { Status::Changed } else { Status::Ok }, result);
-                acted.effect = effect;
+                let skipped = result.get("skipped") == Some(&Value::from(true));
+                let status = match (skipped, changed) {
+                    (true, _) => Status::Skipped,
+                    (_, true) => Status::Changed,
+                    _ => Status::Ok,
+                };
+                let mut acted = Acted::new(status, result);
+                if let Effect::Pause { .. } = effect {
+                    self.wait_for_person(&effect, &mut acted.result).await;
+                } else {
+                    acted.effect = effect;
+                }
                 acted
             }
             Err(failure) => Acted::failed(failure),
+        }
+    }
+}
+
+/// Steps that don't count as a change say so in the result.
+fn changed(result: &Map) -> Status {
+    if result.get("changed") == Some(&Value::from(false)) { Status::Ok } else { Status::Changed }
+}
+
+/// Fills in when a command ran, where the result has a place for it.
+fn times(result: &mut Map, began: i64, ended: i64) {
+    for (name, text) in
+        [("start", local_time(began)), ("end", local_time(ended)), ("delta", span_text(ended.saturating_sub(began)))]
+    {
+        if let Some(slot @ Value::Null) = result.get_mut(name) {
+            *slot = Value::from(text);
         }
     }
 }

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use serde_json::json;
 
 use super::Run;
 use super::act::Acted;
 use super::connect::Way;
 use super::controller::Here;
 use super::host::Host;
+use super::outcome::{HostResult, aggregate, extended, mark};
 use super::play::PlayRun;
 use super::render::{Room, Trouble};
 use crate::base::{Map, Value, Var, parse_duration, to_text};
-use crate::event::{EventKind, Status, StepLine, TaskKey};
-use crate::modules::{self, Arguments, Bound, Effect, Failure, OptKind};
+use crate::event::{EventKind, Status, TaskKey};
+use crate::modules::{self, Arguments, Bound, Failure, OptKind};
 use crate::plan::{Loop, Task};
 
 /// One task on one host.
@@ -36,54 +36,6 @@ pub(super) struct HostTask {
     pub(super) item: u32,
 }
 
-/// What a host's task came to.
-#[derive(Debug, Clone)]
-pub(super) struct HostResult {
-    pub(super) status: Status,
-    /// As registered.
-    pub(super) result: Map,
-    pub(super) steps: Vec<StepLine>,
-    pub(super) message: String,
-    pub(super) notified: Vec<String>,
-    /// In check mode: what is registered can't be known.
-    pub(super) unknown: Option<String>,
-    pub(super) effects: Vec<Effect>,
-}
-
-impl HostResult {
-    pub(super) fn of(acted: Acted) -> Self {
-        let unknown = (acted.status == Status::Unpredictable).then(|| acted.message.clone());
-        let effects = if acted.effect == Effect::None { Vec::new() } else { vec![acted.effect] };
-        Self {
-            status: acted.status,
-            result: acted.result,
-            steps: acted.steps,
-            message: acted.message,
-            notified: Vec::new(),
-            unknown,
-            effects,
-        }
-    }
-
-    fn trouble(trouble: Trouble) -> Self {
-        Self::of(match trouble {
-            Trouble::Unknown(why) => Acted::unpredictable(format!("it depends on: {why}")),
-            Trouble::Failed(failure) => Acted::failed(failure),
-        })
-    }
-
-    pub(super) fn skipped(reason: &str, condition: Option<&str>) -> Self {
-        let mut result = Map::new();
-        result.insert("changed".to_owned(), Value::from(false));
-        result.insert("skipped".to_owned(), Value::from(true));
-        result.insert("skip_reason".to_owned(), Value::from(reason));
-        if let Some(condition) = condition {
-            result.insert("false_condition".to_owned(), Value::from(condition));
-        }
-        Self { message: reason.to_owned(), ..Self::of(Acted::new(Status::Skipped, result)) }
-    }
-}
-
 /// How many tries a task has when `until` is given and `retries` is not (facts/ansible.md §9.6).
 const RETRIES: u32 = 3;
 
@@ -95,10 +47,50 @@ impl HostTask {
         self.room.play.as_ref()
     }
 
+    /// Works out the keywords that may differ from host to host and from item to item.
+    pub(super) async fn settle(&mut self, room: &Room) -> Result<(), Trouble> {
+        let task = Arc::clone(&self.task);
+        let keyword = |name: &str| task.keywords.get(name);
+        let options = &self.run.options;
+        // Hidden until it is known that it need not be.
+        let no_log = room.flag(keyword("no_log"), false).await;
+        self.no_log = *no_log.as_ref().unwrap_or(&true);
+        no_log?;
+        self.check = room.flag(keyword("check_mode"), options.check).await?;
+        self.diff = room.flag(keyword("diff"), options.diff).await?;
+        let timeout = match room.optional(keyword("timeout")).await? {
+            Some(text) => Some(
+                parse_duration(&text)
+                    .map_err(|reason| Trouble::Failed(Failure::new(format!("`timeout`: {reason}"))))?,
+            ),
+            None => options.task_timeout,
+        };
+        self.timeout = timeout.filter(|timeout| *timeout > Duration::ZERO);
+        self.target = match room.optional(keyword("delegate_to")).await? {
+            Some(name) if name != self.host.name => self.run.hosts.get(&name),
+            _ => Arc::clone(&self.host),
+        };
+        Ok(())
+    }
+
+    /// The host that it is delegated to, if to another.
+    pub(super) fn delegate(&self) -> Option<String> {
+        (!Arc::ptr_eq(&self.host, &self.target)).then(|| self.target.name.clone())
+    }
+
+    /// That host's address, where it is not its name.
+    pub(super) async fn delegate_address(&self) -> Option<String> {
+        let name = self.delegate()?;
+        let room = Room::new(&self.run, &self.target, None);
+        let address = room.variable_text(&["ansible_host", "ansible_ssh_host"]).await.ok().flatten()?;
+        let implicit = !self.run.inventory().contains(&name);
+        (address != name && !implicit).then_some(address)
+    }
+
     /// Runs the task, loop and all.
     pub(super) async fn run(&mut self) -> HostResult {
-        let Some(repeat) = &self.task.repeat else { return self.once(self.room.clone(), None).await };
         let task = Arc::clone(&self.task);
+        let Some(repeat) = &task.repeat else { return self.once(self.room.clone()).await };
         // A false condition skips the task before a list that may then be undefined is looked at.
         let items = match self.room.render(&repeat.items).await {
             Ok(Value::Array(items)) => items,
@@ -114,13 +106,13 @@ impl HostTask {
             }
         };
         if items.is_empty() {
-            return HostResult::skipped("No items in the list", None);
+            return HostResult::empty_loop();
         }
-        self.items(&task, repeat_of(&task), items).await
+        self.items(repeat, items).await
     }
 
-    async fn items(&mut self, task: &Arc<Task>, repeat: Option<&Loop>, items: Vec<Value>) -> HostResult {
-        let Some(repeat) = repeat else { return HostResult::skipped("No items in the list", None) };
+    async fn items(&mut self, repeat: &Loop, items: Vec<Value>) -> HostResult {
+        let mut hidden = self.no_log;
         let mut all: Vec<HostResult> = Vec::new();
         let count = items.len();
         for (at, item) in items.iter().enumerate() {
@@ -143,7 +135,12 @@ impl HostTask {
                     scope.locals.insert("ansible_loop".to_owned(), Var::data(extended(&items, at)));
                 }
             });
-            let mut result = self.once(room.clone(), Some(item)).await;
+            // Keywords may depend on the item: `delegate_to: "{{ item }}"`.
+            let mut result = match self.settle(&room).await {
+                Ok(()) => self.once(room.clone()).await,
+                Err(trouble) => HostResult::trouble(trouble),
+            };
+            hidden |= self.no_log;
             result.result.insert(repeat.variable.clone(), item.clone());
             result.result.insert("ansible_loop_var".to_owned(), Value::from(repeat.variable.as_str()));
             if let Some(index) = &repeat.index {
@@ -157,7 +154,9 @@ impl HostTask {
             self.run.bus.emit(EventKind::ItemFinished {
                 key: self.key.clone(),
                 host: self.host.name.clone(),
-                item: if self.no_log { "(hidden by no_log)".to_owned() } else { label },
+                item: if self.no_log { "(censored due to no_log)".to_owned() } else { label },
+                delegate: self.delegate(),
+                delegate_address: self.delegate_address().await,
                 status: result.status,
                 steps: result.steps.clone(),
                 result: self.shown(&result.result),
@@ -169,7 +168,8 @@ impl HostTask {
                 break;
             }
         }
-        aggregate(task, all)
+        self.no_log = hidden;
+        aggregate(all)
     }
 
     /// The result as it is shown and kept.
@@ -187,7 +187,7 @@ impl HostTask {
     }
 
     /// Once, without a loop or for one item of it.
-    async fn once(&self, room: Room, item: Option<&Value>) -> HostResult {
+    async fn once(&self, room: Room) -> HostResult {
         match room.first_false(&self.task.keywords.when).await {
             Ok(None) => {}
             Ok(Some(condition)) => return HostResult::skipped("Conditional result was False", Some(&condition)),
@@ -204,7 +204,6 @@ impl HostTask {
                         }
                     }
                 }
-                let _ = item;
                 result
             }
             Err(trouble) => HostResult::trouble(trouble),
@@ -449,118 +448,5 @@ impl HostTask {
             }
         }
         Ok(environment.into_iter().collect())
-    }
-}
-
-fn repeat_of(task: &Task) -> Option<&Loop> {
-    task.repeat.as_ref()
-}
-
-/// Writes the status into the result, as Ansible's results carry it.
-fn mark(result: &mut HostResult) {
-    match result.status {
-        Status::Changed => {
-            result.result.insert("changed".to_owned(), Value::from(true));
-        }
-        Status::Unreachable | Status::Unknown => {
-            result.result.insert("changed".to_owned(), Value::from(false));
-            result.result.insert("unreachable".to_owned(), Value::from(true));
-        }
-        _ => {
-            result.result.entry("changed").or_insert(Value::from(false));
-            if result.status == Status::Ok {
-                result.result.insert("changed".to_owned(), Value::from(false));
-            }
-        }
-    }
-    if result.status == Status::Failed {
-        result.result.insert("failed".to_owned(), Value::from(true));
-    } else if matches!(result.status, Status::Ok | Status::Changed) {
-        result.result.insert("failed".to_owned(), Value::from(false));
-    }
-}
-
-/// `ansible_loop`.
-fn extended(items: &[Value], at: usize) -> Value {
-    let length = items.len();
-    let mut map = Map::new();
-    map.insert("index".to_owned(), json!(at + 1));
-    map.insert("index0".to_owned(), json!(at));
-    map.insert("first".to_owned(), json!(at == 0));
-    map.insert("last".to_owned(), json!(at + 1 == length));
-    map.insert("length".to_owned(), json!(length));
-    map.insert("revindex".to_owned(), json!(length - at));
-    map.insert("revindex0".to_owned(), json!(length - at - 1));
-    map.insert("allitems".to_owned(), json!(items));
-    if let Some(previous) = at.checked_sub(1).and_then(|at| items.get(at)) {
-        map.insert("previtem".to_owned(), previous.clone());
-    }
-    if let Some(next) = items.get(at + 1) {
-        map.insert("nextitem".to_owned(), next.clone());
-    }
-    Value::Object(map)
-}
-
-/// The result of a loop, as Ansible registers it.
-fn aggregate(task: &Task, all: Vec<HostResult>) -> HostResult {
-    let any = |status: Status| all.iter().any(|result| result.status == status);
-    let every = |status: Status| all.iter().all(|result| result.status == status);
-    let status = if any(Status::Unknown) {
-        Status::Unknown
-    } else if any(Status::Unreachable) {
-        Status::Unreachable
-    } else if any(Status::Failed) {
-        Status::Failed
-    } else if every(Status::Skipped) {
-        Status::Skipped
-    } else if any(Status::Unpredictable) {
-        Status::Unpredictable
-    } else if any(Status::Changed) {
-        Status::Changed
-    } else {
-        Status::Ok
-    };
-    let changed = all.iter().any(|result| result.result.get("changed") == Some(&Value::from(true)));
-    let mut result = Map::new();
-    result.insert("changed".to_owned(), Value::from(changed));
-    let message = match status {
-        Status::Skipped => "All items skipped",
-        Status::Failed => "One or more items failed",
-        _ => "All items completed",
-    };
-    if status == Status::Skipped {
-        result.insert("skipped".to_owned(), Value::from(true));
-    } else {
-        result.insert("skipped".to_owned(), Value::from(false));
-    }
-    if matches!(status, Status::Failed | Status::Unreachable | Status::Unknown) {
-        result.insert("failed".to_owned(), Value::from(true));
-    }
-    result.insert("msg".to_owned(), Value::from(message));
-    // Facts of items are the host's too.
-    let facts: Vec<&Map> =
-        all.iter().filter_map(|r| r.result.get("ansible_facts").and_then(Value::as_object)).collect();
-    if !facts.is_empty() {
-        let merged: Map = facts.into_iter().flat_map(|map| map.iter().map(|(k, v)| (k.clone(), v.clone()))).collect();
-        result.insert("ansible_facts".to_owned(), Value::Object(merged));
-    }
-    let results = all.iter().map(|one| Value::Object(one.result.clone())).collect();
-    result.insert("results".to_owned(), Value::Array(results));
-    let said: Vec<&str> =
-        all.iter().filter(|r| r.status == status).map(|r| r.message.as_str()).filter(|m| !m.is_empty()).collect();
-    let message = match status {
-        Status::Ok | Status::Changed => String::new(),
-        _ => said.first().map_or_else(|| message.to_owned(), |first| (*first).to_owned()),
-    };
-    let unknown = all.iter().find_map(|r| r.unknown.clone());
-    let _ = task;
-    HostResult {
-        status,
-        result,
-        steps: Vec::new(),
-        message,
-        notified: all.iter().flat_map(|r| r.notified.iter().cloned()).collect(),
-        unknown,
-        effects: all.into_iter().flat_map(|r| r.effects).collect(),
     }
 }

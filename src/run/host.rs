@@ -33,6 +33,8 @@ pub(crate) struct HostState {
     pub(crate) registered: IndexMap<String, Var>,
     /// Handlers notified and not run yet, in order of notification.
     pub(crate) notified: Vec<String>,
+    /// Handlers of earlier plays that were notified and never run.
+    pub(crate) lost_handlers: Vec<String>,
     /// Its counts.
     pub(crate) tally: Tally,
     /// Whether a play names it; others are only asked or delegated to.
@@ -59,6 +61,7 @@ impl Host {
                 gathered: false,
                 registered: IndexMap::new(),
                 notified: Vec::new(),
+                lost_handlers: Vec::new(),
                 tally: Tally::default(),
                 named: false,
                 attempted: false,

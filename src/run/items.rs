@@ -13,7 +13,7 @@ use super::guard::{Rules, Standing};
 use super::host::Host;
 use super::play::BatchRun;
 use super::render::Trouble;
-use super::task::{Locals, Rescue};
+use super::task::{Locals, Rescue, place};
 use crate::base::{Value, Var, to_text};
 use crate::diag::{Severity, render_all};
 use crate::event::{EventKind, Status};
@@ -123,10 +123,24 @@ impl BatchRun {
         depth: usize,
     ) -> Vec<Arc<Host>> {
         let task = &include.task;
+        let key = self.key(task);
+        let name = self.name_of(task, &hosts, locals).await;
+        self.run.bus.emit(EventKind::TaskStarted {
+            key: key.clone(),
+            name,
+            module: task.module.name.to_owned(),
+            handler: task.handler,
+            place: place(&self.run.sources.place(task.span)),
+            hosts: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
+        });
         let mut files: Included = IndexMap::new();
         let mut live = Vec::new();
         for host in hosts {
             match self.included_by(include, &host, locals).await {
+                Ok(uses) if uses.is_empty() => {
+                    self.skip(task, &key, &host);
+                    live.push(host);
+                }
                 Ok(uses) => {
                     for (path, label, variables) in uses {
                         let (hosts, with) = files.entry((path, label)).or_default();
@@ -144,6 +158,14 @@ impl BatchRun {
                 }
             }
         }
+        // All files are named before the tasks of the first run, as Ansible does.
+        for ((path, label), (hosts, _)) in &files {
+            let names = hosts.iter().map(|host| host.name.clone()).collect();
+            let item = label.split_once(' ').map(|(_, item)| item.to_owned()).filter(|_| task.repeat.is_some());
+            let file = std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+            self.run.bus.emit(EventKind::Included { key: key.clone(), file, hosts: names, item });
+        }
+        self.run.bus.emit(EventKind::TaskFinished { key });
         if depth > DEEPEST {
             for host in &live {
                 self.fail(task, host, Failure::new("files include one another without end"), rescue);
@@ -151,9 +173,6 @@ impl BatchRun {
             return Vec::new();
         }
         for ((path, _), (hosts, with)) in files {
-            let key = crate::event::TaskKey { play: self.play.plan.id, batch: self.index, task: task.id, pass: 0 };
-            let names = hosts.iter().map(|host| host.name.clone()).collect();
-            self.run.bus.emit(EventKind::Included { key, file: path.display().to_string(), hosts: names });
             let items = match self.read(include, &path) {
                 Ok(items) => items,
                 Err(failure) => {
@@ -205,7 +224,6 @@ impl BatchRun {
             },
         };
         let mut uses = Vec::new();
-        let mut skipped = true;
         for (at, item) in items.iter().enumerate() {
             let mut variables: IndexMap<String, Var> = IndexMap::new();
             if let (Some(repeat), Some(item)) = (&task.repeat, item) {
@@ -218,19 +236,41 @@ impl BatchRun {
             if inner.first_false(&task.keywords.when).await?.is_some() {
                 continue;
             }
-            skipped = false;
             let name = inner.text(&include.file).await?;
             let near = include.directory.join(&name);
             let path = if near.exists() { near } else { self.play.plan.directory.join(&name) };
             let label = item.as_ref().map(to_text).unwrap_or_default();
             uses.push((path, format!("{at} {label}"), variables));
         }
-        if skipped {
+        Ok(uses)
+    }
+
+    /// A host that includes nothing.
+    fn skip(&self, task: &Task, key: &crate::event::TaskKey, host: &Arc<Host>) {
+        let result = super::outcome::HostResult::skipped("Conditional result was False", None);
+        let tally = {
             let mut state = host.state();
             state.attempted = true;
             state.tally.skipped += 1;
-        }
-        Ok(uses)
+            if let Some(name) = &task.register {
+                state.registered.insert(name.clone(), Var::data(Value::Object(result.result.clone())));
+            }
+            state.tally
+        };
+        self.run.bus.emit(EventKind::HostFinished {
+            key: key.clone(),
+            host: host.name.clone(),
+            delegate: None,
+            delegate_address: None,
+            status: Status::Skipped,
+            steps: Vec::new(),
+            result: result.result,
+            message: result.message,
+            took: 0,
+            rescued: false,
+            notified: Vec::new(),
+            tally,
+        });
     }
 
     /// Reads and compiles an included file, once a run and place.
@@ -284,6 +324,7 @@ impl BatchRun {
             key: crate::event::TaskKey { play: self.play.plan.id, batch: self.index, task: task.id, pass: 0 },
             host: host.name.clone(),
             delegate: None,
+            delegate_address: None,
             status: Status::Failed,
             steps: Vec::new(),
             result,

@@ -7,6 +7,7 @@
 mod act;
 mod ask;
 mod attempt;
+mod clock;
 mod connect;
 mod controller;
 mod gather;
@@ -14,6 +15,7 @@ mod guard;
 mod handlers;
 mod host;
 mod items;
+mod outcome;
 mod play;
 mod render;
 mod scope;
@@ -160,6 +162,8 @@ pub(crate) struct Run {
     pub(crate) interrupt: Interrupt,
     pub(crate) hosts: Hosts,
     pub(crate) digests: Digests,
+    /// Wall time, for results.
+    pub(super) clock: crate::event::Clock,
     pub(crate) masker: Masker,
     inventory: RwLock<Inventory>,
     forks: Arc<Semaphore>,
@@ -233,6 +237,7 @@ impl Run {
             interrupt: parts.interrupt,
             hosts: Hosts::default(),
             digests: Digests::default(),
+            clock: crate::event::Clock::start(),
             masker: parts.masker,
             inventory: RwLock::new(parts.inventory),
             next_task: AtomicU32::new(parts.next_task),
@@ -288,8 +293,9 @@ impl Run {
         for host in self.hosts.all() {
             let state = host.state();
             let (name, tally) = (host.name.clone(), state.tally);
-            if !state.notified.is_empty() {
-                summary.pending.insert(name.clone(), state.notified.clone());
+            let pending: Vec<String> = state.lost_handlers.iter().chain(&state.notified).cloned().collect();
+            if !pending.is_empty() {
+                summary.pending.insert(name.clone(), pending);
             }
             summary.failed |= tally.failed > 0 && !state.forgiven;
             summary.unreachable |= tally.unreachable > 0 && !state.forgiven;

@@ -28,8 +28,10 @@ type IncludeKey = (PathBuf, TaskId);
 pub(crate) struct PlayRun {
     pub(super) plan: Arc<Play>,
     pub(super) name: String,
-    /// All hosts that it names, in order.
+    /// The hosts that take part, in order.
     pub(super) hosts: Vec<Arc<Host>>,
+    /// All hosts that its pattern names, those that failed before included.
+    pub(super) named: Vec<String>,
     pub(super) limits: Limits,
     /// Facts are gathered when something refers to one.
     pub(super) lazy_facts: bool,
@@ -130,6 +132,9 @@ impl Run {
             if takes_part {
                 // `end_host` ends one play.
                 state.standing = Standing::Active;
+                // Handlers belong to their play: `end_play` leaves them behind.
+                let left = std::mem::take(&mut state.notified);
+                state.lost_handlers.extend(left);
             }
             drop(state);
             if takes_part {
@@ -145,7 +150,7 @@ impl Run {
             self.bus.emit(EventKind::PlaySkipped { play: plan.id, name, why: why.to_owned() });
             return Ok(());
         }
-        let run = self.begin(&plan, name, hosts, &bare).await?;
+        let run = self.begin(&plan, name, hosts, selected, &bare).await?;
         self.batches(&run).await
     }
 
@@ -173,6 +178,7 @@ impl Run {
             plan: Arc::clone(plan),
             name: String::new(),
             hosts: Vec::new(),
+            named: Vec::new(),
             limits: Limits {
                 rules: self.options.rules,
                 rolling: false,
@@ -196,6 +202,7 @@ impl Run {
         plan: &Arc<Play>,
         name: String,
         mut hosts: Vec<Arc<Host>>,
+        named: Vec<String>,
         bare: &Room,
     ) -> Result<Arc<PlayRun>, String> {
         let title = name.clone();
@@ -246,6 +253,7 @@ impl Run {
             plan: Arc::clone(plan),
             name,
             hosts,
+            named,
             limits,
             lazy_facts: gather.is_none(),
             force_handlers: flag(option("force_handlers").await?, self.options.force_handlers)

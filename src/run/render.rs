@@ -52,6 +52,7 @@ impl Room {
         let old = &self.scope;
         let mut scope = HostScope::new(&old.run, &old.host, old.play.as_ref(), &old.needs);
         scope.layers.clone_from(&old.layers);
+        scope.parameters.clone_from(&old.parameters);
         scope.locals.clone_from(&old.locals);
         change(&mut scope);
         Self { scope: Arc::new(scope), ..self.clone() }

@@ -19,6 +19,8 @@ pub(crate) struct HostScope {
     pub(super) play: Option<Arc<PlayRun>>,
     /// Block and task variables, the outermost first.
     pub(super) layers: Vec<Layer>,
+    /// Variables that includes give to their tasks, the outermost first: they beat `set_fact`.
+    pub(super) parameters: Vec<Layer>,
     /// What is set for this use alone: loop variables, `ansible_failed_result`, a result being judged.
     pub(super) locals: IndexMap<String, Var>,
     /// Hosts whose facts were asked for and are not gathered.
@@ -34,6 +36,7 @@ impl HostScope {
             host: Arc::clone(host),
             play: play.map(Arc::clone),
             layers: Vec::new(),
+            parameters: Vec::new(),
             locals: IndexMap::new(),
             needs: Arc::clone(needs),
             inventory: OnceLock::new(),
@@ -55,7 +58,7 @@ impl HostScope {
             let hosts = if batch { play.batch_hosts() } else { play.hosts.clone() };
             Some(names(hosts.iter().filter(|host| filter(host)).map(|host| host.name.clone()).collect()))
         };
-        let active = |host: &Host| matches!(host.standing(), Standing::Active | Standing::Ended);
+        let active = |host: &Host| host.standing() == Standing::Active;
         Some(match name {
             "inventory_hostname" => Var::data(self.host.name.as_str()),
             "inventory_hostname_short" => Var::data(self.host.name.split('.').next().unwrap_or_default()),
@@ -67,7 +70,7 @@ impl HostScope {
             "vars" => Var::Members(Arc::new(Everything(Arc::new(self.copy())))),
             "ansible_facts" => Var::data(Value::Object(self.facts())),
             "ansible_play_hosts" => return play_hosts(&active, false),
-            "ansible_play_hosts_all" => return play_hosts(&|_| true, false),
+            "ansible_play_hosts_all" => names(self.play.as_ref()?.named.clone()),
             "ansible_play_batch" | "play_hosts" => return play_hosts(&active, true),
             "ansible_play_name" => Var::data(self.play.as_ref()?.name.as_str()),
             "ansible_check_mode" => Var::data(options.check),
@@ -127,6 +130,7 @@ impl HostScope {
             host: Arc::clone(&self.host),
             play: self.play.clone(),
             layers: self.layers.clone(),
+            parameters: self.parameters.clone(),
             locals: self.locals.clone(),
             needs: Arc::clone(&self.needs),
             inventory: OnceLock::new(),
@@ -202,6 +206,11 @@ impl Scope for HostScope {
         if let Some(node) = self.run.options.extra.get(name) {
             return Some(Var::Written(Arc::clone(node)));
         }
+        for layer in self.parameters.iter().rev() {
+            if let Some(node) = layer.get(name) {
+                return Some(Var::Written(Arc::clone(node)));
+            }
+        }
         if let Some(var) = self.host.state().registered.get(name) {
             return Some(var.clone());
         }
@@ -239,7 +248,7 @@ impl Scope for HostScope {
         let mut names: Vec<String> = self.locals.keys().cloned().collect();
         names.extend(self.run.options.extra.keys().cloned());
         names.extend(self.host.state().registered.keys().cloned());
-        for layer in &self.layers {
+        for layer in self.layers.iter().chain(&self.parameters) {
             names.extend(layer.keys().cloned());
         }
         if let Some(play) = &self.play {

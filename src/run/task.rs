@@ -9,9 +9,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::act::Acted;
-use super::attempt::{HostResult, HostTask};
+use super::attempt::HostTask;
 use super::guard::Standing;
 use super::host::Host;
+use super::outcome::{HostResult, mark};
 use super::play::BatchRun;
 use super::render::{Room, Trouble};
 use crate::base::{Map, Value, Var, parse_duration, to_text};
@@ -107,21 +108,21 @@ impl BatchRun {
         run.bus.emit(EventKind::TaskFinished { key });
         for (host, result) in &results {
             for effect in &result.effects {
-                self.effect(effect, host, &hosts, task.register.as_deref()).await;
+                self.effect(effect, host);
             }
+        }
+        if !out.is_empty()
+            && out.len() < hosts.len()
+            && rescue == Rescue::Taken
+            && self.fatal(task, &hosts, locals).await
+        {
+            // Fatal for all of them, and taken by the section that rescues: as in Ansible, all hosts go there.
+            out.clone_from(&hosts);
         }
         if !out.is_empty() && rescue == Rescue::None
             || results.iter().any(|(_, r)| matches!(r.status, Status::Unreachable | Status::Unknown))
         {
-            let fatal = match hosts.first() {
-                Some(host) => {
-                    self.room(host, task, locals)
-                        .flag(task.keywords.get("any_errors_fatal"), self.play.limits.any_errors_fatal)
-                        .await
-                }
-                None => Ok(false),
-            };
-            self.judge_as(fatal.unwrap_or(true));
+            self.judge_as(self.fatal(task, &hosts, locals).await);
         }
         hosts.into_iter().filter(|host| !out.iter().any(|gone| Arc::ptr_eq(gone, host))).collect()
     }
@@ -185,6 +186,7 @@ impl BatchRun {
             key: key.clone(),
             host: host.name.clone(),
             delegate: None,
+            delegate_address: None,
             status: Status::Bug,
             steps: Vec::new(),
             result: result.result.clone(),
@@ -210,25 +212,27 @@ impl BatchRun {
         host.state().attempted = true;
         self.run.bus.emit(EventKind::HostStarted { key: key.clone(), host: host.name.clone() });
         let room = self.room(host, task, locals);
-        let mut delegate = None;
+        let (mut delegate, mut delegate_address) = (None, None);
         let mut no_log = false;
         let mut result = match self.prepare(&room, task, key, host).await {
             Ok(mut prepared) => {
-                if !Arc::ptr_eq(&prepared.target, host) {
-                    delegate = Some(prepared.target.name.clone());
-                }
+                let result = prepared.run().await;
                 no_log = prepared.no_log;
-                prepared.run().await
+                delegate = prepared.delegate();
+                delegate_address = prepared.delegate_address().await;
+                result
             }
-            Err(Trouble::Unknown(why)) => HostResult::of(Acted::unpredictable(why)),
-            Err(Trouble::Failed(failure)) => HostResult::of(Acted::failed(failure)),
+            Err(trouble) => HostResult::trouble(trouble),
         };
+        mark(&mut result);
         let keyword = async |name: &str| room.flag(task.keywords.get(name), false).await.unwrap_or(false);
         if result.status == Status::Failed && keyword("ignore_errors").await {
             result.status = Status::Ignored;
         }
-        let forgiven = result.status == Status::Unreachable && keyword("ignore_unreachable").await;
-        self.keep(task, host, &result, forgiven, rescue);
+        if result.status == Status::Unreachable && keyword("ignore_unreachable").await {
+            result.status = Status::Ignored;
+        }
+        self.keep(task, host, &result, rescue);
         let rescued = result.status == Status::Failed && rescue == Rescue::Taken;
         let tally = host.state().tally;
         let shown = if no_log { hidden(&result.result) } else { result.result.clone() };
@@ -238,6 +242,7 @@ impl BatchRun {
             key: key.clone(),
             host: host.name.clone(),
             delegate,
+            delegate_address,
             status: result.status,
             steps: result.steps.clone(),
             result: shown,
@@ -247,9 +252,6 @@ impl BatchRun {
             notified: result.notified.clone(),
             tally,
         });
-        if forgiven {
-            result.status = Status::Skipped;
-        }
         result
     }
 
@@ -261,35 +263,29 @@ impl BatchRun {
         host: &Arc<Host>,
     ) -> Result<HostTask, Trouble> {
         let options = &self.run.options;
-        let keyword = |name: &str| task.keywords.get(name);
-        let target = match room.optional(keyword("delegate_to")).await? {
-            Some(name) if name != host.name => self.run.hosts.get(&name),
-            _ => Arc::clone(host),
-        };
-        let timeout = match room.optional(keyword("timeout")).await? {
-            Some(text) => Some(
-                parse_duration(&text)
-                    .map_err(|reason| Trouble::Failed(Failure::new(format!("`timeout`: {reason}"))))?,
-            ),
-            None => options.task_timeout,
-        };
-        Ok(HostTask {
+        let mut prepared = HostTask {
             run: Arc::clone(&self.run),
             room: room.clone(),
             task: Arc::clone(task),
             key: key.clone(),
             host: Arc::clone(host),
-            target,
-            check: room.flag(keyword("check_mode"), options.check).await?,
-            diff: room.flag(keyword("diff"), options.diff).await?,
-            no_log: room.flag(keyword("no_log"), false).await?,
-            timeout: timeout.filter(|timeout| *timeout > Duration::ZERO),
+            target: Arc::clone(host),
+            check: options.check,
+            diff: options.diff,
+            no_log: false,
+            timeout: options.task_timeout,
             item: 0,
-        })
+        };
+        let settled = prepared.settle(room).await;
+        // In a loop they are worked out for each item again, and may need it.
+        if task.repeat.is_none() {
+            settled?;
+        }
+        Ok(prepared)
     }
 
     /// Keeps what a result leaves: counts, facts, the registered variable, notifications, the host's standing.
-    fn keep(&self, task: &Task, host: &Arc<Host>, result: &HostResult, forgiven: bool, rescue: Rescue) {
+    fn keep(&self, task: &Task, host: &Arc<Host>, result: &HostResult, rescue: Rescue) {
         if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object)
             && !ends(result.status)
         {
@@ -323,17 +319,12 @@ impl BatchRun {
             Status::Ignored => {
                 tally.ok += 1;
                 tally.ignored += 1;
-            }
-            Status::Unreachable if forgiven => {
-                tally.skipped += 1;
-                tally.ignored += 1;
+                // A command that failed has changed something all the same.
+                tally.changed += u32::from(result.result.get("changed") == Some(&Value::from(true)));
             }
             Status::Unreachable | Status::Unknown => tally.unreachable += 1,
             Status::Failed if rescue == Rescue::Taken => tally.rescued += 1,
             Status::Failed | Status::Bug => tally.failed += 1,
-        }
-        if forgiven {
-            return;
         }
         match result.status {
             Status::Unreachable | Status::Unknown => state.standing = Standing::Unreachable,
@@ -376,9 +367,9 @@ impl BatchRun {
     }
 
     /// Does to the run what a module asked for.
-    async fn effect(self: &Arc<Self>, effect: &Effect, host: &Arc<Host>, hosts: &[Arc<Host>], register: Option<&str>) {
+    fn effect(&self, effect: &Effect, host: &Arc<Host>) {
         match effect {
-            Effect::None | Effect::Meta(_) => {}
+            Effect::None | Effect::Meta(_) | Effect::Pause { .. } => {}
             Effect::Facts { facts, .. } => {
                 let mut state = host.state();
                 for (name, value) in facts {
@@ -392,47 +383,6 @@ impl BatchRun {
                 });
                 for diagnostic in &wrong {
                     self.run.warn(crate::diag::render(diagnostic, &self.run.sources, false));
-                }
-            }
-            Effect::Pause { duration, prompt, echo } => {
-                if self.run.options.check {
-                    return;
-                }
-                let question = match (prompt, duration) {
-                    (Some(prompt), _) => format!("{prompt}: "),
-                    (None, Some(duration)) => format!(
-                        "Pausing for {}; press Enter to go on at once\n",
-                        crate::base::render_duration(*duration)
-                    ),
-                    (None, None) => "Press Enter to go on\n".to_owned(),
-                };
-                match self.run.ask(&question, *echo, *duration).await {
-                    Ok(answer) => {
-                        let registered = register.and_then(|name| {
-                            let mut state = host.state();
-                            let Some(Var::Data(value)) = state.registered.get(name) else { return None };
-                            let Value::Object(mut map) = (**value).clone() else { return None };
-                            map.insert("user_input".to_owned(), Value::from(answer.unwrap_or_default()));
-                            let var = Var::data(Value::Object(map));
-                            state.registered.insert(name.to_owned(), var.clone());
-                            Some((name.to_owned(), var))
-                        });
-                        if let Some((name, var)) = registered {
-                            for other in hosts {
-                                other.state().registered.insert(name.clone(), var.clone());
-                            }
-                        }
-                    }
-                    Err(_) if self.run.interrupt.soft.is_cancelled() => {}
-                    Err(reason) => match duration {
-                        Some(duration) => {
-                            tokio::select! {
-                                () = tokio::time::sleep(*duration) => {}
-                                () = self.run.interrupt.soft.cancelled() => {}
-                            }
-                        }
-                        None => self.run.warn(format!("`pause` can't wait for a key: {reason}; it goes on")),
-                    },
                 }
             }
         }
@@ -524,12 +474,13 @@ impl BatchRun {
             Trouble::Failed(failure) => HostResult::of(Acted::failed(failure)),
         };
         for host in &hosts {
-            self.keep(task, host, &result, false, rescue);
+            self.keep(task, host, &result, rescue);
             let tally = host.state().tally;
             self.run.bus.emit(EventKind::HostFinished {
                 key: key.clone(),
                 host: host.name.clone(),
                 delegate: None,
+                delegate_address: None,
                 status: result.status,
                 steps: Vec::new(),
                 result: result.result.clone(),
@@ -545,13 +496,20 @@ impl BatchRun {
         if ends(result.status) { Vec::new() } else { hosts }
     }
 
+    /// Whether any error is fatal at this task.
+    async fn fatal(&self, task: &Task, hosts: &[Arc<Host>], locals: &Locals) -> bool {
+        let Some(host) = hosts.first() else { return false };
+        let room = self.room(host, task, locals);
+        room.flag(task.keywords.get("any_errors_fatal"), self.play.limits.any_errors_fatal).await.unwrap_or(true)
+    }
+
     async fn throttle(&self, task: &Task, host: &Arc<Host>, locals: &Locals) -> Option<usize> {
         let text = self.room(host, task, locals).optional(task.keywords.get("throttle")).await.ok()??;
         text.trim().parse::<usize>().ok().filter(|most| *most > 0)
     }
 
     /// The task's name as shown: rendered for the first host, as written where that can't be done.
-    async fn name_of(&self, task: &Task, hosts: &[Arc<Host>], locals: &Locals) -> String {
+    pub(super) async fn name_of(&self, task: &Task, hosts: &[Arc<Host>], locals: &Locals) -> String {
         let Some(name) = &task.name else { return task.module.name.to_owned() };
         let written = to_text(&name.to_value());
         match hosts.first() {
@@ -565,13 +523,14 @@ impl BatchRun {
         let locals = locals.get(&host.name);
         Room::new(&self.run, host, Some(&self.play)).with(|scope| {
             scope.layers.clone_from(&task.keywords.vars);
+            scope.parameters.clone_from(&task.keywords.parameters);
             if let Some(locals) = locals {
                 scope.locals.clone_from(locals);
             }
         })
     }
 
-    fn key(&self, task: &Task) -> TaskKey {
+    pub(super) fn key(&self, task: &Task) -> TaskKey {
         let pass = {
             let mut passes = self.passes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let pass = passes.entry(task.id).or_insert(0);
@@ -601,7 +560,7 @@ fn hidden(result: &Map) -> Map {
 }
 
 /// `file:line` without the column.
-fn place(full: &str) -> String {
+pub(super) fn place(full: &str) -> String {
     full.rsplit_once(':').map_or_else(|| full.to_owned(), |(place, _)| place.to_owned())
 }
 

@@ -1,0 +1,180 @@
+//! What a task came to on a host, in the form in which Ansible registers it.
+
+use serde_json::json;
+
+use super::act::Acted;
+use super::render::Trouble;
+use crate::base::{Map, Value};
+use crate::event::{Status, StepLine};
+use crate::modules::{Effect, Failure};
+
+/// What a host's task came to.
+#[derive(Debug, Clone)]
+pub(super) struct HostResult {
+    pub(super) status: Status,
+    /// As registered.
+    pub(super) result: Map,
+    pub(super) steps: Vec<StepLine>,
+    pub(super) message: String,
+    pub(super) notified: Vec<String>,
+    /// In check mode: what is registered can't be known.
+    pub(super) unknown: Option<String>,
+    pub(super) effects: Vec<Effect>,
+}
+
+impl HostResult {
+    pub(super) fn of(acted: Acted) -> Self {
+        let unknown = (acted.status == Status::Unpredictable).then(|| acted.message.clone());
+        let effects = if acted.effect == Effect::None { Vec::new() } else { vec![acted.effect] };
+        Self {
+            status: acted.status,
+            result: acted.result,
+            steps: acted.steps,
+            message: acted.message,
+            notified: Vec::new(),
+            unknown,
+            effects,
+        }
+    }
+
+    pub(super) fn trouble(trouble: Trouble) -> Self {
+        let mut result = Self::of(match trouble {
+            Trouble::Unknown(why) => Acted::unpredictable(format!("it depends on: {why}")),
+            Trouble::Failed(failure) => Acted::failed(failure),
+        });
+        mark(&mut result);
+        result
+    }
+
+    pub(super) fn skipped(reason: &str, condition: Option<&str>) -> Self {
+        let mut result = Map::new();
+        result.insert("changed".to_owned(), Value::from(false));
+        result.insert("skipped".to_owned(), Value::from(true));
+        result.insert("skip_reason".to_owned(), Value::from(reason));
+        if let Some(condition) = condition {
+            result.insert("false_condition".to_owned(), Value::from(condition));
+        }
+        Self { message: reason.to_owned(), ..Self::of(Acted::new(Status::Skipped, result)) }
+    }
+}
+
+impl HostResult {
+    /// A loop over nothing.
+    pub(super) fn empty_loop() -> Self {
+        let reason = "No items in the list";
+        let mut result = Map::new();
+        result.insert("changed".to_owned(), Value::from(false));
+        result.insert("skipped".to_owned(), Value::from(true));
+        result.insert("skipped_reason".to_owned(), Value::from(reason));
+        result.insert("results".to_owned(), Value::Array(Vec::new()));
+        Self { message: reason.to_owned(), ..Self::of(Acted::new(Status::Skipped, result)) }
+    }
+}
+
+/// Writes the status into the result, as Ansible's results carry it.
+pub(super) fn mark(result: &mut HostResult) {
+    match result.status {
+        Status::Changed => {
+            result.result.insert("changed".to_owned(), Value::from(true));
+        }
+        Status::Unreachable | Status::Unknown => {
+            result.result.insert("changed".to_owned(), Value::from(false));
+            result.result.insert("unreachable".to_owned(), Value::from(true));
+        }
+        _ => {
+            result.result.entry("changed").or_insert(Value::from(false));
+            if result.status == Status::Ok {
+                result.result.insert("changed".to_owned(), Value::from(false));
+            }
+        }
+    }
+    if result.status == Status::Failed {
+        result.result.insert("failed".to_owned(), Value::from(true));
+    } else if matches!(result.status, Status::Ok | Status::Changed) {
+        result.result.insert("failed".to_owned(), Value::from(false));
+    }
+}
+
+/// `ansible_loop`.
+pub(super) fn extended(items: &[Value], at: usize) -> Value {
+    let length = items.len();
+    let mut map = Map::new();
+    map.insert("index".to_owned(), json!(at + 1));
+    map.insert("index0".to_owned(), json!(at));
+    map.insert("first".to_owned(), json!(at == 0));
+    map.insert("last".to_owned(), json!(at + 1 == length));
+    map.insert("length".to_owned(), json!(length));
+    map.insert("revindex".to_owned(), json!(length - at));
+    map.insert("revindex0".to_owned(), json!(length - at - 1));
+    map.insert("allitems".to_owned(), json!(items));
+    if let Some(previous) = at.checked_sub(1).and_then(|at| items.get(at)) {
+        map.insert("previtem".to_owned(), previous.clone());
+    }
+    if let Some(next) = items.get(at + 1) {
+        map.insert("nextitem".to_owned(), next.clone());
+    }
+    Value::Object(map)
+}
+
+/// The result of a loop, as Ansible registers it.
+pub(super) fn aggregate(all: Vec<HostResult>) -> HostResult {
+    let any = |status: Status| all.iter().any(|result| result.status == status);
+    let every = |status: Status| all.iter().all(|result| result.status == status);
+    let status = if any(Status::Unknown) {
+        Status::Unknown
+    } else if any(Status::Unreachable) {
+        Status::Unreachable
+    } else if any(Status::Failed) {
+        Status::Failed
+    } else if every(Status::Skipped) {
+        Status::Skipped
+    } else if any(Status::Unpredictable) {
+        Status::Unpredictable
+    } else if any(Status::Changed) {
+        Status::Changed
+    } else {
+        Status::Ok
+    };
+    let changed = all.iter().any(|result| result.result.get("changed") == Some(&Value::from(true)));
+    let mut result = Map::new();
+    result.insert("changed".to_owned(), Value::from(changed));
+    let message = match status {
+        Status::Skipped => "All items skipped",
+        Status::Failed => "One or more items failed",
+        _ => "All items completed",
+    };
+    if status == Status::Skipped {
+        result.insert("skipped".to_owned(), Value::from(true));
+    } else {
+        result.insert("skipped".to_owned(), Value::from(false));
+    }
+    if matches!(status, Status::Failed | Status::Unreachable | Status::Unknown) {
+        result.insert("failed".to_owned(), Value::from(true));
+    }
+    result.insert("msg".to_owned(), Value::from(message));
+    // Facts of items are the host's too.
+    let facts: Vec<&Map> =
+        all.iter().filter_map(|r| r.result.get("ansible_facts").and_then(Value::as_object)).collect();
+    if !facts.is_empty() {
+        let merged: Map = facts.into_iter().flat_map(|map| map.iter().map(|(k, v)| (k.clone(), v.clone()))).collect();
+        result.insert("ansible_facts".to_owned(), Value::Object(merged));
+    }
+    let results = all.iter().map(|one| Value::Object(one.result.clone())).collect();
+    result.insert("results".to_owned(), Value::Array(results));
+    let said: Vec<&str> =
+        all.iter().filter(|r| r.status == status).map(|r| r.message.as_str()).filter(|m| !m.is_empty()).collect();
+    let message = match status {
+        Status::Ok | Status::Changed => String::new(),
+        _ => said.first().map_or_else(|| message.to_owned(), |first| (*first).to_owned()),
+    };
+    let unknown = all.iter().find_map(|r| r.unknown.clone());
+    HostResult {
+        status,
+        result,
+        steps: Vec::new(),
+        message,
+        notified: all.iter().flat_map(|r| r.notified.iter().cloned()).collect(),
+        unknown,
+        effects: all.into_iter().flat_map(|r| r.effects).collect(),
+    }
+}
