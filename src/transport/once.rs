@@ -22,8 +22,8 @@ const QUIET: Duration = Duration::from_millis(400);
 /// And no longer than this, even when such a child goes on writing.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// How much is read from a file at a time: 128 to 256 KiB were fastest.
-const CHUNK: usize = 256 * 1024;
+/// How much is read from a file at a time: 128 to 256 KiB were fastest. Every host that is sent to has a few of them.
+const CHUNK: usize = 128 * 1024;
 
 /// Runs a command on a channel of its own. What it prints goes to `out`, and to `copy` when that queues it.
 pub(super) async fn run(
@@ -192,7 +192,7 @@ async fn drain(pipe: &Pipe) {
 async fn send_file(command: &Command, pipe: &Pipe, path: &std::path::Path, offset: u64, size: u64) -> Result<(), Lost> {
     let wrong = |error: std::io::Error| Lost::Local(format!("cannot read {}: {error}", path.display()));
     let wanted = size.saturating_sub(offset);
-    let (sender, mut chunks) = mpsc::channel::<std::io::Result<Bytes>>(4);
+    let (sender, mut chunks) = mpsc::channel::<std::io::Result<Bytes>>(2);
     let from = path.to_owned();
     tokio::task::spawn_blocking(move || {
         let read = || -> std::io::Result<()> {
