@@ -85,6 +85,7 @@ impl HostTask {
     fn look_command(&self, way: &Way, environment: &[(String, String)], probe: &Script, keep: usize) -> Command {
         let mut command = self.command(way, environment, probe.clone());
         command.keep = keep;
+        command.looks = true;
         command
     }
 

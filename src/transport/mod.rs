@@ -89,6 +89,9 @@ pub(crate) struct Command {
     pub(crate) stdin: Option<Content>,
     /// It is killed (its whole process group) after so long.
     pub(crate) timeout: Option<Duration>,
+    /// It only looks, leaves nothing running and is text of ours: a persistent shell runs it without starting a shell and a session
+    /// for it. Killed, it takes that shell along.
+    pub(crate) looks: bool,
     /// How many bytes of each output stream are kept; the middle of longer output is left out and counted.
     pub(crate) keep: usize,
     /// Called while its standard input is sent.
@@ -118,6 +121,7 @@ impl Command {
             environment: Vec::new(),
             stdin: None,
             timeout: None,
+            looks: false,
             keep: DEFAULT_KEEP,
             progress: None,
         }

@@ -113,7 +113,10 @@ async fn work(
         (state.out, state.err) = frames(&nonce, true, Sink::Keep(Capture::new(command.keep)), command.keep);
     });
     let mut running = Running::new(inner, command.r#become.as_ref());
-    let text = Bytes::from(wrapping::framed(&inner.shell, &nonce, script, input));
+    let text = Bytes::from(match input {
+        None if command.looks => wrapping::looked(&nonce, script),
+        _ => wrapping::framed(&inner.shell, &nonce, script, input),
+    });
     let all = async {
         shell.pipe.send(text).await;
         let gone = shell.pipe.until(|state| {

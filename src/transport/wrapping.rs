@@ -108,6 +108,18 @@ pub(super) fn framed(shell: &str, nonce: &str, script: &str, input: Option<&str>
     )
 }
 
+/// The text that has a prepared shell look at something, in a subshell of its own.
+///
+/// Starting `setsid` and a shell takes longer than most looks. What is lost is a process group of its own: to kill
+/// it, the whole shell is killed. It is text of ours that leaves nothing running, so nobody is searched who holds the output.
+pub(super) fn looked(nonce: &str, script: &str) -> String {
+    format!(
+        "printf '\\036{nonce}<\\n' >&2; printf '\\036{nonce}<%s\\n' \"$$\"\n( eval {} ) </dev/null\nstagger_r=$?\n\
+         printf '\\036{nonce}>%s 0\\n' \"$stagger_r\"; printf '\\036{nonce}>\\n' >&2\n",
+        quote(script),
+    )
+}
+
 /// The script that ends a process group: asks, waits at most two seconds, and insists.
 pub(super) fn kill_group(group: u32) -> String {
     format!(
