@@ -14,6 +14,8 @@ pub(crate) struct LocalFile {
     pub(crate) sha256: String,
     /// SHA-1 in lower-case hex: what Ansible's results carry as `checksum`.
     pub(crate) sha1: String,
+    /// MD5 in lower-case hex: their `md5sum`.
+    pub(crate) md5: String,
     /// Permission bits (`0o7777` mask).
     pub(crate) mode: u32,
 }

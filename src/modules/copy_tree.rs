@@ -109,7 +109,7 @@ look "f $1" "$path" || return 0
 say path "$path"
 if [ -f "$path" ] && [ -r "$path" ]; then
 have=$(wc -c <"$path")
-if [ $((have)) -eq "$2" ]; then sum=$(sha256sum <"$path") && say sha256 "${sum%% *}"; fi
+if [ $((have)) -eq "$2" ]; then digest "$path" "$2" && say sha256 "$sum"; fi
 if [ -n "$diff" ] && [ $((have)) -le 104448 ]; then printf 'text %s\n' "$(base64 <"$path" | tr -d '\n')"; fi
 fi
 }"#;

@@ -41,6 +41,7 @@ impl Controller for Fixture {
             size: bytes.len() as u64,
             sha256: hex(&sha2::Sha256::digest(&bytes)),
             sha1: hex(&sha1::Sha1::digest(&bytes)),
+            md5: hex(&md5::Md5::digest(&bytes)),
             mode: 0o644,
         }))
     }

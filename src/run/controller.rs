@@ -32,36 +32,60 @@ impl Digests {
     }
 }
 
+/// Files from this size on are read twice, by a thread for SHA and one for MD5, which takes longer than both SHAs together.
+const TWO_THREADS: u64 = 1 << 20;
+
 fn digest(path: &Path) -> Result<LocalFile, String> {
     use sha2::Digest as _;
-    use std::io::Read as _;
     use std::os::unix::fs::PermissionsExt as _;
     let wrong = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
-    let mut file = std::fs::File::open(path).map_err(wrong)?;
-    let metadata = file.metadata().map_err(wrong)?;
+    let metadata = std::fs::metadata(path).map_err(wrong)?;
     if metadata.is_dir() {
         return Err(format!("{} is a folder, not a file", path.display()));
     }
-    let (mut sha256, mut sha1, mut size) = (sha2::Sha256::new(), sha1::Sha1::new(), 0u64);
-    let mut buffer = vec![0u8; 256 * 1024];
-    loop {
-        let count = file.read(&mut buffer).map_err(wrong)?;
-        if count == 0 {
-            break;
-        }
-        let bytes = buffer.get(..count).unwrap_or_default();
+    let (mut sha256, mut sha1, mut md5, mut size) = (sha2::Sha256::new(), sha1::Sha1::new(), md5::Md5::new(), 0u64);
+    let mut sha = |bytes: &[u8]| {
         sha256.update(bytes);
         sha1.update(bytes);
-        size += count as u64;
-    }
+        size += bytes.len() as u64;
+    };
+    let read = if metadata.len() < TWO_THREADS {
+        each_piece(path, |bytes| {
+            sha(bytes);
+            md5.update(bytes);
+        })
+    } else {
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| each_piece(path, |bytes| md5.update(bytes)));
+            let read = each_piece(path, sha);
+            let other = other.join().unwrap_or_else(|_| Err(std::io::Error::other("the thread that reads it died")));
+            read.and(other)
+        })
+    };
+    read.map_err(wrong)?;
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
     Ok(LocalFile {
         path: path.to_owned(),
         size,
         sha256: hex(&sha256.finalize()),
         sha1: hex(&sha1.finalize()),
+        md5: hex(&md5.finalize()),
         mode: metadata.permissions().mode() & 0o7777,
     })
+}
+
+/// Reads a file from its beginning to its end.
+fn each_piece(path: &Path, mut take: impl FnMut(&[u8])) -> std::io::Result<()> {
+    use std::io::Read as _;
+    let mut file = std::fs::File::open(path)?;
+    let mut buffer = vec![0u8; 256 * 1024];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        take(buffer.get(..count).unwrap_or_default());
+    }
 }
 
 /// The controller for one host at one task.

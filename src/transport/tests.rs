@@ -233,6 +233,54 @@ async fn dash_bash_and_busybox_are_shells() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn looks_run_in_the_shell_itself_and_leave_it_as_it_was() {
+    let server = Server::start(&[]);
+    let busybox = server.path("ash");
+    std::fs::write(&busybox, "#!/bin/sh\nexec busybox ash \"$@\"\n").unwrap();
+    must("chmod", &["755", &busybox.display().to_string()]);
+    for shell in ["/bin/dash", "/bin/bash", &busybox.display().to_string()] {
+        let target = Target { shell: shell.to_owned(), ..server.target() };
+        let connection = Ssh::new(server.options()).connect(&target).await.unwrap();
+        let look = |text: &str| Command { looks: true, ..script(text) };
+        let mut first = look("cd /; umask 077; x=1; trap 'echo bye' EXIT; printf '%s %s ' \"$$\" \"$A\"; cat; exit 3");
+        first.environment.push(("A".to_owned(), "it's".to_owned()));
+        let output = connection.run(&first).await.unwrap();
+        assert_eq!(output.status, 3, "{shell}");
+        let said = output.out();
+        let (pid, rest) = said.split_once(' ').unwrap();
+        assert_eq!(rest, "it's bye\n", "{shell}");
+        assert_eq!(
+            connection.run(&look("if then; fi; exit 0")).await.unwrap().status,
+            2,
+            "{shell}: it can't be parsed"
+        );
+        let output = connection.run(&look("echo \"$$ ${x-none} ${A-none} $(umask)\"; echo no >&2")).await.unwrap();
+        assert_eq!(
+            output.out(),
+            format!("{pid} none none {}\n", said_umask()),
+            "{shell}: another shell, or not as it was"
+        );
+        assert_eq!((output.err().as_str(), output.status), ("no\n", 0));
+        let late = Command { timeout: Some(Duration::from_millis(300)), ..look("sleep 7777") };
+        assert_eq!(connection.run(&late).await, Err(Lost::TimedOut(0)), "{shell}");
+        let alive = || {
+            super::fixture::children_of(server.process()).iter().any(|process| {
+                std::fs::read(format!("/proc/{process}/cmdline")).is_ok_and(|line| line == b"sleep\x007777\0")
+            })
+        };
+        eventually("the look is killed", || !alive()).await;
+        assert_eq!(connection.run(&look("echo next")).await.unwrap().out(), "next\n", "{shell}");
+        connection.close().await;
+    }
+}
+
+/// The umask that the servers here were started with.
+fn said_umask() -> String {
+    let output = std::process::Command::new("sh").args(["-c", "umask"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_host_without_setsid_still_works() {
     let server = Server::start(&[]);
     let tools = server.path("bin");
@@ -257,8 +305,14 @@ async fn files_are_sent_and_fetched_whole() {
     let file = server.path("big");
     must("sh", &["-c", &format!("head -c 30000000 /dev/urandom >{}", file.display())]);
     let connection = connect(&server, server.options()).await;
-    let local =
-        LocalFile { path: file.clone(), size: 30_000_000, sha256: String::new(), sha1: String::new(), mode: 0o644 };
+    let local = LocalFile {
+        path: file.clone(),
+        size: 30_000_000,
+        sha256: String::new(),
+        sha1: String::new(),
+        md5: String::new(),
+        mode: 0o644,
+    };
     let seen = Arc::new(std::sync::Mutex::new((0, 0)));
     let mut command = script(&format!("head -c 10 {0}; cat >>{0}.copy", file.display()));
     command.script = Script::new().user_text(&format!("cat >{}.copy", file.display()));

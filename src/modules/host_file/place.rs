@@ -20,6 +20,8 @@ pub(crate) struct Fresh {
     pub(crate) sha256: String,
     /// SHA-1 in hex; the `checksum` of results.
     pub(crate) sha1: String,
+    /// MD5 in hex; the `md5sum` of results.
+    pub(crate) md5: String,
     /// Its text for diffs; `None` when diffs aren't wanted.
     pub(crate) shown: Option<String>,
     /// What the result calls `src`.
@@ -35,6 +37,7 @@ impl Fresh {
             size: content.len() as u64,
             sha256: hex_sha256(content),
             sha1: super::hex(&sha1::Sha1::digest(content)),
+            md5: super::hex(&md5::Md5::digest(content)),
             shown: wants_diff.then(|| describe(content)),
             source: None,
         }
@@ -55,6 +58,7 @@ impl Fresh {
             size: file.size,
             sha256: file.sha256.clone(),
             sha1: file.sha1.clone(),
+            md5: file.md5.clone(),
             shown,
             source: Some(path.display().to_string()),
             content: Content::File { file, offset: 0 },
@@ -99,7 +103,7 @@ tell_ids
 look dest "$path"
 if [ -f "$path" ] && [ -r "$path" ]; then
 have=$(wc -c <"$path")
-if [ $((have)) -eq "$size" ]; then sum=$(sha256sum <"$path") && say sha256 "${sum%% *}"; fi
+if [ $((have)) -eq "$size" ]; then digest "$path" "$size" && say sha256 "$sum"; fi
 if [ -n "$diff" ] && [ $((have)) -le 104448 ]; then printf 'text %s\n' "$(base64 <"$path" | tr -d '\n')"; fi
 fi
 echo end"#;
@@ -154,6 +158,7 @@ impl Place {
         if let Some(source) = &self.fresh.source {
             result.insert("src".to_owned(), source.clone().into());
         }
+        result.insert("md5sum".to_owned(), self.fresh.md5.clone().into());
         let mut steps = Vec::new();
         if let Some(folder) = seen.get("folder").filter(|_| seen.get("folder_missing").is_some()) {
             let wanted = Wanted { mode: self.directory_mode.clone(), ..self.wanted.clone() };

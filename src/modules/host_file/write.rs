@@ -63,16 +63,19 @@ done
 tmp=$(mktemp "$stem$$-XXXXXX" 2>&1) || { why=$tmp; tmp=; refuse "cannot write beside $path: $why"; }
 if [ -n "$source" ]; then
 why=$(cat 2>&1 >"$tmp" <"$source") || refuse "cannot copy $source to $path: $why"
-[ -n "$sha256" ] || { sha256=$(sha256sum <"$source") && size=$(wc -c <"$source") || exit 1; sha256=${sha256%% *}; }
+[ -n "$sha256" ] || { size=$(wc -c <"$source") && digest "$source" "$((size))" || exit 1; sha256=$sum; }
 else
 why=$(cat 2>&1 >"$tmp") || refuse "cannot write $path: $why (what was there is as it was)"
 fi
+digest "$tmp" "$size" || refuse "the host has no sha256sum to verify $path with"
+if [ "$sum" != "$sha256" ]; then
 have=$(wc -c <"$tmp")
 [ $((have)) -eq $((size)) ] || refuse "only $((have)) of $((size)) bytes arrived: $path is as it was"
-have=$(sha256sum <"$tmp") || refuse "the host has no sha256sum to verify $path with"
-[ "${have%% *}" = "$sha256" ] || refuse "what arrived for $path has another checksum than what was sent (${have%% *}, not $sha256): $path is as it was""#;
+refuse "what arrived for $path has another checksum than what was sent ($sum, not $sha256): $path is as it was"
+fi"#;
 
-const ATTRIBUTES: &str = r#"ids=$(stat -c %u:%g -- "$tmp")
+const ATTRIBUTES: &str = r#"ids=
+[ -z "$owner$group" ] || ids=$(stat -c %u:%g -- "$tmp")
 if [ -n "$owner" ] && [ "${ids%%:*}" != "$owner" ]; then
 why=$(chown "$owner" "$tmp" 2>&1) || { [ -z "$owner_told" ] || refuse "chown failed: $why"; say note "the owner of $path could not be kept: $why"; }
 fi
@@ -85,7 +88,7 @@ chmod "$bits" "$tmp" || exit 1"#;
 const RENAME: &str = r#"case $was in
 '') ;;
 -) [ ! -e "$path" ] || refuse "$path came into being meanwhile: it is left as it is";;
-*) have=$(sha256sum <"$path"); [ "${have%% *}" = "$was" ] || refuse "$path was changed by someone else meanwhile: it is left as they wrote it";;
+*) digest "$path" 0; [ "$sum" = "$was" ] || refuse "$path was changed by someone else meanwhile: it is left as they wrote it";;
 esac
 [ ! -d "$path" ] || [ -L "$path" ] || refuse "$path is a directory"
 if command -v sync >/dev/null; then why=$(sync "$tmp" 2>&1) || refuse "cannot sync the new $path: $why"; fi
@@ -100,7 +103,7 @@ why=$(mv -f "$tmp" "$path" 2>&1) || refuse "cannot replace $path: $why"
 tmp=
 sync "$folder" >/dev/null 2>&1 || :
 [ -z "$backup_file" ] || say backup "$backup_file"
-printf 'md5 %s\n' "$(md5sum <"$path" 2>/dev/null)"
+[ -z "$source" ] || printf 'md5 %s\n' "$(md5sum <"$path" 2>/dev/null)"
 look result "$path""#;
 
 impl Write<'_> {
