@@ -43,6 +43,9 @@ pub(super) struct Block {
     outcomes: Vec<Outcome>,
 }
 
+/// Lines of a message that are shown.
+const LONGEST_WHY: usize = 12;
+
 /// What a host came to.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
@@ -94,14 +97,18 @@ impl Outcome {
         })
     }
 
-    /// Why, in one line: the message, else the result's `msg`, else its status.
+    /// Why: the message, else the result's `msg`, else its status. Messages of several lines say in the first what is wrong.
     pub(super) fn why(&self) -> String {
         let text = if self.message.is_empty() {
             self.result.get("msg").map(to_text).unwrap_or_default()
         } else {
             self.message.clone()
         };
-        let text = clean_line(text.trim());
+        let mut all = clean_lines(text.trim());
+        let mut text = all.by_ref().take(LONGEST_WHY).collect::<Vec<_>>().join("\n");
+        if all.next().is_some() {
+            text.push_str("\n…");
+        }
         match (text.is_empty(), self.result.get("rc")) {
             (true, Some(status)) => format!("ended with status {}", clean_line(&to_text(status))),
             _ => text,
@@ -301,10 +308,12 @@ impl Block {
             if look.verbosity > 1 {
                 line = line.with(Label::Dim, format!(" [{} at {}]", self.module, self.place));
             }
-            if !why.is_empty() {
-                line = line.and(format!(": {why}"));
+            let mut why = why.lines();
+            if let Some(first) = why.next() {
+                line = line.and(format!(": {first}"));
             }
             lines.push(line);
+            lines.extend(why.map(|text| indent(indent(Line::plain(text)))));
             lines.extend(details.into_iter().map(|line| indent(indent(line))));
         }
         lines

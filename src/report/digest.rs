@@ -93,9 +93,7 @@ fn failed(failures: &[Failure], look: Look) -> Vec<Line> {
             .with(Label::Strong, task.as_str())
             .with(Label::Dim, if place.is_empty() { String::new() } else { format!(" ({place})") });
         lines.push(line);
-        if !why.is_empty() {
-            lines.push(Line::plain(format!("      {why}")));
-        }
+        lines.extend(why.lines().map(|text| Line::plain(format!("      {text}"))));
         lines.extend(tail.iter().map(|text| Line::of(Label::Dim, format!("      {text}"))));
     }
     lines
