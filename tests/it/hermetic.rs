@@ -87,34 +87,32 @@ impl Place {
         Started { child, out: self.path("stdout"), err: self.path("stderr") }
     }
 
-    /// Calls it on a terminal that types `typed` piece by piece, each after the screen shows its first half. Gives what the
+    /// Calls it on a terminal of 80 columns and types answers, each after the screen shows what is before it. Gives what the
     /// terminal showed and the exit code.
     #[track_caller]
     pub(crate) fn on_terminal(&self, words: &[&str], typed: &[(&str, &str)]) -> (String, i32) {
-        let quoted: Vec<String> =
-            words.iter().map(|word| shlex::try_quote(word).expect("a word").into_owned()).collect();
-        let mut command = self.command("stagger", &["x"; 0]);
+        let quoted: Vec<_> = words.iter().map(|word| shlex::try_quote(word).expect("a word")).collect();
         let line = format!("stty cols 80 rows 24; exec stagger {}", quoted.join(" "));
-        let mut script = Command::new("/usr/bin/script");
-        script.args(["-qefc", &line]).arg(self.path("typescript"));
-        script.env_clear().envs(command.get_envs().filter_map(|(k, v)| Some((k, v?)))).env("TERM", "xterm");
-        script.env("SHELL", "/bin/sh").current_dir(self.path("")).stdin(Stdio::piped()).stdout(Stdio::piped());
-        command.arg("--version");
-        let mut child = script.stderr(Stdio::null()).spawn().expect("script (of util-linux) runs");
+        let script = self.command("stagger", &["x"; 0]);
+        // `script` gives the command a terminal and keeps all that it shows.
+        let mut terminal = Command::new("/usr/bin/script");
+        terminal.env_clear().envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        terminal.args(["-qefc", &line]).arg(self.path("typescript")).env("TERM", "xterm").env("SHELL", "/bin/sh");
+        terminal.current_dir(self.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = terminal.spawn().expect("script (of util-linux) runs");
         let mut keys = child.stdin.take().expect("a pipe");
         let mut screen = child.stdout.take().expect("a pipe");
         let drain = std::thread::spawn(move || std::io::copy(&mut screen, &mut std::io::sink()));
         let mut from = 0;
-        for (prompt, answer) in typed {
-            let shown = wait(&format!("the terminal shows `{prompt}`"), 20, || {
-                let shown = self.read_lossy("typescript");
-                let at = shown.get(from..)?.find(prompt)?;
-                Some(from + at + prompt.len())
+        for (shown, answer) in typed {
+            from = wait(&format!("the terminal shows `{shown}`"), 20, || {
+                let text = self.read_lossy("typescript");
+                let at = text.get(from..)?.find(shown)?;
+                Some(from + at + shown.len())
             });
-            from = shown;
             keys.write_all(answer.as_bytes()).expect("typed");
         }
-        let status = child.wait().expect("it ends");
+        let status = wait("it ends", 30, || child.try_wait().expect("a child"));
         drop(keys);
         let _ = drain.join();
         (self.read_lossy("typescript"), status.code().unwrap_or(-1))
@@ -186,7 +184,7 @@ fn settle(text: &str, place: &Place) -> String {
     for (pattern, with) in [
         (r"(?m)^\d\d:\d\d:\d\d ", "TIME "),
         (r"run [0-9a-z]{14}\b", "run ID"),
-        (r"\b(after|run) \d+(\.\d)?s\b", "$1 TIME"),
+        (r"\b(after|run|done in) \d+(\.\d)?s\b", "$1 TIME"),
         (r"\b(operator|root)@\S+", "WHO"),
     ] {
         text = Regex::new(pattern).expect("a pattern").replace_all(&text, with).into_owned();
@@ -228,6 +226,24 @@ impl Started {
             }
             None
         });
+    }
+
+    /// Waits until the journal of its run holds such an event.
+    #[track_caller]
+    pub(crate) fn until_journal(&mut self, event: &str, place: &Place) {
+        wait(&format!("the journal has {event}"), 20, || {
+            if place.journal().contains(event) {
+                return Some(());
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                panic!("it ended with {status} before {event}:\n{:?}", self.said_so_far());
+            }
+            None
+        });
+    }
+
+    pub(crate) fn is_over(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     fn said_so_far(&self) -> Said {

@@ -1,8 +1,13 @@
 //! One integration binary, so that all tests share one link and one set of rehearsal hosts.
 
 mod diagnostics;
+mod faults;
 mod hermetic;
+mod interrupts;
 mod inventory;
 mod lab;
 mod readme;
+mod rehearsal;
+mod secrets;
+mod terminal;
 mod tidy;

@@ -1,0 +1,116 @@
+//! Rehearsal hosts that tests share: made when the first test asks, gone when the last one that uses them has ended.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use super::hermetic::Place;
+
+/// Hosts of which tests only use what is theirs: `calm` ones are shared, each fault has a host of its own.
+const HOSTS: &[&str] = &[
+    "calm", "other", "full", "frozen", "dying", "cut", "noisy", "hostile", "nonsense", "slow", "jump", "old", "poison",
+    "crowd",
+];
+
+pub(crate) struct Rehearsal {
+    held: tempfile::TempDir,
+    net: u32,
+}
+
+static SHARED: Mutex<Weak<Rehearsal>> = Mutex::new(Weak::new());
+
+impl Rehearsal {
+    pub(crate) fn shared() -> Arc<Self> {
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rehearsal) = shared.upgrade() {
+            return rehearsal;
+        }
+        let rehearsal = Arc::new(Self::up());
+        *shared = Arc::downgrade(&rehearsal);
+        rehearsal
+    }
+
+    fn up() -> Self {
+        let held = tempfile::tempdir().expect("a folder");
+        // Tests of several working copies may run side by side.
+        let rehearsal = Self { held, net: std::process::id() % 250 };
+        fs::write(rehearsal.inventory(), rehearsal.text()).expect("an inventory");
+        let done = rehearsal.lab(&["up", "-i", &rehearsal.inventory().display().to_string()]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        rehearsal
+    }
+
+    fn text(&self) -> String {
+        let mut text = "all:\n  vars:\n    lab_disk_mib: 64\n    ansible_port: 2222\n".to_owned();
+        let folder = self.folder().display().to_string();
+        text.push_str(&format!("    ansible_ssh_private_key_file: {folder}/id_ed25519\n"));
+        text.push_str(&format!("    ansible_ssh_common_args: -o UserKnownHostsFile={folder}/known_hosts\n"));
+        text.push_str("  hosts:\n");
+        for name in HOSTS {
+            text.push_str(&format!("    {name}: {{ansible_host: {}}}\n", self.address(name)));
+        }
+        text.push_str(&format!("    busy: {{ansible_host: 127.34.{}.100, lab_kind: busybox}}\n", self.net));
+        text
+    }
+
+    pub(crate) fn address(&self, name: &str) -> String {
+        let last = HOSTS.iter().position(|host| *host == name).expect("a host") + 1;
+        format!("127.34.{}.{last}", self.net)
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.held.path().join("lab")
+    }
+
+    pub(crate) fn inventory(&self) -> PathBuf {
+        self.held.path().join("hosts.yml")
+    }
+
+    /// A place whose `hosts.yml` is the rehearsal's, with root as the user unless another is named.
+    pub(crate) fn place(&self, user: &str) -> Place {
+        let place = Place::new();
+        let text = self.text().replacen("  vars:\n", &format!("  vars:\n    ansible_user: {user}\n"), 1);
+        place.write("hosts.yml", &text);
+        place
+    }
+
+    pub(crate) fn password(&self) -> String {
+        fs::read_to_string(self.folder().join("password")).expect("a password").trim().to_owned()
+    }
+
+    fn lab(&self, words: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_stagger"))
+            .args(["lab", "--dir"])
+            .arg(self.folder())
+            .args(words)
+            .output()
+            .expect("stagger runs")
+    }
+
+    #[track_caller]
+    pub(crate) fn fault(&self, host: &str, what: &str) {
+        let done = self.lab(&["fault", host, what]);
+        assert!(done.status.success(), "{host} {what}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Runs a script as root by OpenSSH's client, that must succeed.
+    #[track_caller]
+    pub(crate) fn on(&self, host: &str, script: &str) -> String {
+        let done = Command::new("ssh")
+            .arg("-F")
+            .arg(self.folder().join("ssh_config"))
+            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-l", "root", host, script])
+            .output()
+            .expect("ssh runs");
+        let text = [done.stdout.as_slice(), done.stderr.as_slice()].map(String::from_utf8_lossy).concat();
+        assert!(done.status.success(), "{host}: {script}: {text}");
+        text
+    }
+}
+
+impl Drop for Rehearsal {
+    fn drop(&mut self) {
+        self.lab(&["down"]);
+    }
+}
