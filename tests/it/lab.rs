@@ -11,24 +11,26 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 /// A rehearsal of this test's own: its folder and its addresses; gone when it is dropped.
-struct Lab {
+pub(super) struct Lab {
     folder: PathBuf,
     net: u32,
-    /// Keeps the inventory.
-    _inventory: tempfile::TempDir,
+    /// Has the inventory.
+    held: tempfile::TempDir,
 }
 
 impl Lab {
-    /// `inventory` has `NET` for the first three bytes of its addresses.
+    /// `inventory` has `NET` for the first three bytes of its addresses, and may name the usual folder.
     #[track_caller]
-    fn up(number: u32, time: &str, inventory: &str) -> Lab {
+    pub(super) fn up(number: u32, time: &str, inventory: &str) -> Lab {
         let held = tempfile::tempdir().expect("a folder");
         // Tests of several working copies may run side by side.
         let net = 20 + (std::process::id() * 7 + number) % 220;
         let folder = held.path().join("lab");
         let file = held.path().join("hosts.yml");
-        fs::write(&file, inventory.replace("NET", &format!("127.0.{net}"))).expect("an inventory");
-        let lab = Lab { folder, net, _inventory: held };
+        let inventory = inventory.replace("NET", &format!("127.0.{net}"));
+        let inventory = inventory.replace("/run/stagger-lab", folder.to_str().expect("a path"));
+        fs::write(&file, inventory).expect("an inventory");
+        let lab = Lab { folder, net, held };
         let done = lab.stagger(&["up", "-i", file.to_str().expect("a path"), "--time", time]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         lab
@@ -45,12 +47,12 @@ impl Lab {
     }
 
     #[track_caller]
-    fn fault(&self, words: &[&str]) {
+    pub(super) fn fault(&self, words: &[&str]) {
         let done = self.stagger(&[&["fault"], words].concat());
         assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
-    fn ssh(&self, user: &str, host: &str, script: &str) -> (i32, String) {
+    pub(super) fn ssh(&self, user: &str, host: &str, script: &str) -> (i32, String) {
         let done = Command::new("ssh")
             .arg("-F")
             .arg(self.folder.join("ssh_config"))
@@ -63,15 +65,22 @@ impl Lab {
 
     /// Runs a script as root that must succeed.
     #[track_caller]
-    fn run(&self, host: &str, script: &str) -> String {
+    pub(super) fn run(&self, host: &str, script: &str) -> String {
         let (code, text) = self.ssh("root", host, script);
         assert_eq!(code, 0, "{host}: {script}: {text}");
         text
     }
 
-    fn raw(&self, last: u32, port: u16, path: &str) -> Option<String> {
-        let address = format!("127.0.{}.{last}:{port}", self.net);
-        let mut stream = TcpStream::connect(address).ok()?;
+    pub(super) fn inventory(&self) -> PathBuf {
+        self.held.path().join("hosts.yml")
+    }
+
+    pub(super) fn address(&self, last: u32, port: u16) -> String {
+        format!("127.0.{}.{last}:{port}", self.net)
+    }
+
+    pub(super) fn raw(&self, last: u32, port: u16, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.address(last, port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
         let mut text = String::new();
@@ -84,16 +93,16 @@ impl Lab {
         serde_json::from_str(text.split_once("\r\n\r\n")?.1).ok()
     }
 
-    fn master(&self, last: u32) -> Option<Value> {
+    pub(super) fn master(&self, last: u32) -> Option<Value> {
         self.get(last, 5050, "/master/state.json")
     }
 
-    fn slave(&self, last: u32) -> Option<Value> {
+    pub(super) fn slave(&self, last: u32) -> Option<Value> {
         self.get(last, 5051, "/slave(1)/state.json")
     }
 
     /// The number and state of the master that leads by its own word.
-    fn leader(&self) -> Option<(u32, Value)> {
+    pub(super) fn leader(&self) -> Option<(u32, Value)> {
         (1..=3).find_map(|last| {
             let state = self.master(last)?;
             (state["leader"] == state["pid"]).then_some((last, state))
@@ -124,7 +133,7 @@ impl Drop for Lab {
 
 /// Waits until `probe` gives something; `what` is said when it does not.
 #[track_caller]
-fn wait<T>(what: &str, seconds: u64, mut probe: impl FnMut() -> Option<T>) -> T {
+pub(super) fn wait<T>(what: &str, seconds: u64, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     loop {
         if let Some(found) = probe() {
@@ -248,7 +257,7 @@ all:
 const TIME: &str = "0.15";
 
 /// Sorted ids of the running tasks of all frameworks, with their slaves.
-fn tasks(state: &Value) -> Vec<(String, String)> {
+pub(super) fn tasks(state: &Value) -> Vec<(String, String)> {
     let frameworks = state["frameworks"].as_array().into_iter().flatten();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut found: Vec<(String, String)> = frameworks

@@ -6,6 +6,7 @@ mod hermetic;
 mod interrupts;
 mod inventory;
 mod lab;
+mod mesos;
 mod readme;
 mod rehearsal;
 mod secrets;

@@ -1,0 +1,449 @@
+//! The main job: Mesos from 0.13 to 0.14 on rehearsal clusters. Its preview beside its run, the daemons asked at the end, and the
+//! playbook with each gate, wait and guard taken out in turn.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::lab::{Lab, tasks, wait};
+
+const PLAYBOOK: &str = "playbooks/mesos/upgrade-0.13-to-0.14.yml";
+
+/// The factor for the times of the cluster. Deadlines are real.
+const TIME: &str = "0.15";
+
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(top().join(path)).expect("a file of the tree")
+}
+
+/// A cluster from the inventory that the demo uses, settled and with all its tasks.
+struct Cluster {
+    lab: Arc<Lab>,
+    masters: Vec<u32>,
+    slaves: Vec<u32>,
+}
+
+/// What a run came to.
+struct Ran {
+    code: i32,
+    events: Vec<Value>,
+    stderr: String,
+}
+
+impl Cluster {
+    /// All of it, or with fewer slaves.
+    #[track_caller]
+    fn up(number: u32, slaves: u32) -> Self {
+        let mut text = read("inventories/rehearsal.yml").replace("127.0.11.", "NET.");
+        for last in slaves + 1..=4 {
+            let line = text.lines().find(|line| line.trim_start().starts_with(&format!("s{last}:"))).expect("a slave");
+            text = text.replace(&format!("{line}\n"), "");
+        }
+        let lab = Arc::new(Lab::up(number, TIME, &text));
+        let cluster = Self { lab, masters: vec![1, 2, 3], slaves: (11..=10 + slaves).collect() };
+        wait("the cluster is settled", 60, || {
+            let (_, state) = cluster.lab.leader()?;
+            let all = state["slaves"].as_array()?.len() == cluster.slaves.len() && tasks(&state).len() >= 8;
+            (all && cluster.masters.iter().all(|last| cluster.lab.master(*last).is_some())).then_some(())
+        });
+        cluster
+    }
+
+    fn run(&self, playbook: &str, words: &[&str]) -> Ran {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("upgrade.yml");
+        fs::write(&path, playbook).expect("a playbook");
+        let done = Command::new(env!("CARGO_BIN_EXE_stagger"))
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .args(["run", "upgrade.yml", "-i"])
+            .arg(self.lab.inventory())
+            .args(["--output", "json", "--state", "state"])
+            .args(words)
+            .output()
+            .expect("stagger runs");
+        let text = String::from_utf8_lossy(&done.stdout);
+        Ran {
+            code: done.status.code().unwrap_or(-1),
+            events: text.lines().map(|line| serde_json::from_str(line).expect("an event")).collect(),
+            stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+        }
+    }
+
+    /// When each daemon that answers was started, by address.
+    fn starts(&self) -> BTreeMap<u32, String> {
+        let start = |state: Option<Value>| state.map(|state| state["start_time"].to_string());
+        let masters = self.masters.iter().filter_map(|last| Some((*last, start(self.lab.master(*last))?)));
+        masters.chain(self.slaves.iter().filter_map(|last| Some((*last, start(self.lab.slave(*last))?)))).collect()
+    }
+
+    /// What is not as it must be after the upgrade; all of it asked of the daemons and their kernels.
+    fn wrongs(&self, checkpoint: bool) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (last, state) in self.masters.iter().map(|last| (last, self.lab.master(*last))).chain(
+            self.slaves.iter().map(|last| (last, self.lab.slave(*last))),
+        ) {
+            match state {
+                Some(state) if state["version"] == "0.14.2" => {}
+                Some(state) => wrong.push(format!(".{last} runs {}", state["version"])),
+                None => wrong.push(format!(".{last} does not answer")),
+            }
+        }
+        for (host, daemon, flag) in self
+            .masters
+            .iter()
+            .map(|last| (format!("m{last}"), "mesos-master", "--roles=web"))
+            .chain(self.slaves.iter().map(|last| {
+                (format!("s{}", last - 10), "mesos-slave", if checkpoint { "--checkpoint=true" } else { "--recovery_timeout=10mins" })
+            }))
+        {
+            let script = format!(
+                "for p in /proc/[0-9]*; do e=$(readlink $p/exe) || continue; case $e in */{daemon}) echo $e; tr '\\0' ' ' <$p/cmdline; esac; done"
+            );
+            let (_, said) = self.lab.ssh("root", &host, &script);
+            if !said.contains(&format!("/0.14.2/{daemon}\n")) || !said.contains(flag) {
+                wrong.push(format!("{host} runs {said:?}"));
+            }
+        }
+        match self.lab.leader() {
+            Some((_, state)) => {
+                let listed = state["slaves"].as_array().map_or(0, Vec::len);
+                if listed != self.slaves.len() {
+                    wrong.push(format!("the leader lists {listed} slaves"));
+                }
+            }
+            None => wrong.push("nobody leads".to_owned()),
+        }
+        wrong
+    }
+
+    fn watch(&self) -> Watch {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (lab, masters, slaves) = (Arc::clone(&self.lab), self.masters.clone(), self.slaves.clone());
+        let ended = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut seen = Seen::default();
+            while !ended.load(Ordering::SeqCst) {
+                seen.look(&lab, &masters, &slaves);
+                std::thread::sleep(Duration::from_millis(30));
+            }
+            seen
+        });
+        Watch { stop, thread }
+    }
+}
+
+/// Looks at a cluster all the time.
+struct Watch {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Seen>,
+}
+
+impl Watch {
+    fn end(self) -> Seen {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().expect("a watcher")
+    }
+}
+
+/// What was seen of a cluster over time.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Leading processes one after the other: address and start.
+    leaders: Vec<(u32, String)>,
+    /// Slaves' processes: start and id.
+    slaves: BTreeMap<u32, Vec<(String, String)>>,
+    /// The most masters, and the most slaves, that were away at the same time.
+    away: (BTreeSet<u32>, BTreeSet<u32>),
+}
+
+impl Seen {
+    fn look(&mut self, lab: &Lab, masters: &[u32], slaves: &[u32]) {
+        let began = Instant::now();
+        let refused = |last: u32, port: u16| TcpStream::connect(lab.address(last, port)).is_err();
+        let down: BTreeSet<u32> = masters.iter().copied().filter(|last| refused(*last, 5050)).collect();
+        let led = lab.leader();
+        let mut out = BTreeSet::new();
+        for last in slaves {
+            let Some(own) = lab.slave(*last) else {
+                if refused(*last, 5051) {
+                    out.insert(*last);
+                }
+                continue;
+            };
+            let id = own["id"].as_str().unwrap_or_default();
+            let Some((_, state)) = &led else { continue };
+            let listed = state["slaves"].as_array().into_iter().flatten().find(|slave| slave["id"] == id);
+            let time = |value: &Value| value.as_f64().unwrap_or(0.0);
+            match listed {
+                Some(slave) if !id.is_empty() => {
+                    let starts = self.slaves.entry(*last).or_default();
+                    let start = (own["start_time"].to_string(), id.to_owned());
+                    if starts.last() != Some(&start) {
+                        starts.push(start);
+                    }
+                    let taken_in = time(&slave["registered_time"]).max(time(&slave["reregistered_time"]));
+                    // 0.13 has whole seconds only.
+                    if taken_in + 1.0 < time(&own["start_time"]) {
+                        out.insert(*last);
+                    }
+                }
+                _ => {
+                    out.insert(*last);
+                }
+            }
+        }
+        if let Some((last, state)) = led {
+            let leader = (last, state["start_time"].to_string());
+            if self.leaders.last() != Some(&leader) {
+                self.leaders.push(leader);
+            }
+        }
+        // A look that took long saw its hosts at different times.
+        if began.elapsed() < Duration::from_millis(400) {
+            if down.len() > self.away.0.len() {
+                self.away.0 = down;
+            }
+            if out.len() > self.away.1.len() {
+                self.away.1 = out;
+            }
+        }
+    }
+
+    /// What the guide forbids, and was seen.
+    fn wrongs(&self, restarts: usize, failovers: usize) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if self.away.0.len() > 1 {
+            wrong.push(format!("masters {:?} were away at the same time", self.away.0));
+        }
+        if self.away.1.len() > 1 {
+            wrong.push(format!("slaves {:?} were away at the same time", self.away.1));
+        }
+        if self.leaders.len() != failovers + 1 {
+            wrong.push(format!("{} changes of leader, not {failovers}: {:?}", self.leaders.len() - 1, self.leaders));
+        }
+        for (last, starts) in &self.slaves {
+            if starts.len() != restarts + 1 {
+                wrong.push(format!("slave .{last} was started {starts:?}"));
+            } else if let [first, second, third, ..] = starts.as_slice()
+                && (first.1 == second.1 || second.1 != third.1)
+            {
+                wrong.push(format!("slave .{last} has the ids {starts:?}: new in step 4 and kept in step 9 is promised"));
+            }
+        }
+        wrong
+    }
+}
+
+impl Ran {
+    /// Names of tasks, by play, batch and task.
+    fn names(&self) -> BTreeMap<String, String> {
+        let started = self.of("task_started");
+        started.map(|event| (event["key"].to_string(), text(&event["name"]))).collect()
+    }
+
+    fn of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.events.iter().filter(move |event| event["event"] == kind)
+    }
+
+    /// Results by host, play and task, in the host's own order: status and steps without what differs by nature.
+    fn results(&self) -> BTreeMap<String, Vec<(String, String, Vec<String>)>> {
+        let names = self.names();
+        let mut results: BTreeMap<String, Vec<(String, String, Vec<String>)>> = BTreeMap::new();
+        for event in self.of("host_finished") {
+            let name = names.get(&event["key"].to_string()).cloned().unwrap_or_default();
+            let task = format!("{} {name}", event["key"]["play"]);
+            let steps = event["steps"].as_array().into_iter().flatten();
+            let steps = steps.map(|step| without_process(&text(&step["summary"]))).collect();
+            results.entry(text(&event["host"])).or_default().push((task, text(&event["status"]), steps));
+        }
+        results
+    }
+
+    /// Failures: host, task and message.
+    fn failures(&self) -> Vec<(String, String, String)> {
+        let names = self.names();
+        let failed = self.of("host_finished").filter(|event| {
+            matches!(event["status"].as_str(), Some("failed" | "unreachable" | "unknown" | "bug"))
+        });
+        failed
+            .map(|event| {
+                let message = [text(&event["message"]), text(&event["result"]["msg"])].join(" ");
+                (text(&event["host"]), names.get(&event["key"].to_string()).cloned().unwrap_or_default(), message)
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn expect_done(&self) {
+        assert_eq!(self.code, 0, "{:#?} {}", self.failures(), self.stderr);
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A preview knows the process that it would stop now, and not the one that a later play will.
+fn without_process(summary: &str) -> String {
+    summary.split_once(" (process ").map_or(summary, |(before, _)| before).to_owned()
+}
+
+/// Takes out a task, or a play's keyword, by the beginning of its line; the `place`th from 0.
+#[track_caller]
+fn without(playbook: &str, begins: &str, place: usize) -> String {
+    let lines: Vec<&str> = playbook.lines().collect();
+    let found = |line: &&str| line.trim_start().starts_with(begins);
+    let at = lines.iter().enumerate().filter(|(_, line)| found(line)).nth(place).expect("a line to take out").0;
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let deep = indent(lines[at]);
+    let end = lines[at + 1..].iter().position(|line| !line.trim().is_empty() && indent(line) <= deep);
+    let end = end.map_or(lines.len(), |more| at + 1 + more);
+    [&lines[..at], &lines[end..]].concat().join("\n") + "\n"
+}
+
+#[test]
+fn the_run_makes_the_changes_that_its_preview_named_and_no_other() {
+    let cluster = Cluster::up(100, 4);
+    let playbook = read(PLAYBOOK);
+    let before = cluster.starts();
+    let preview = cluster.run(&playbook, &["--check", "--diff"]);
+    preview.expect_done();
+    assert_eq!(cluster.starts(), before, "a preview touches nothing");
+
+    let watch = cluster.watch();
+    let run = cluster.run(&playbook, &[]);
+    run.expect_done();
+    let (predicted, made) = (preview.results(), run.results());
+    assert_eq!(predicted.keys().collect::<Vec<_>>(), made.keys().collect::<Vec<_>>());
+    let (mut changes, mut unknown) = (0, BTreeSet::new());
+    for (host, predicted) in &predicted {
+        let made = &made[host];
+        let tasks = |results: &[(String, String, Vec<String>)]| {
+            results.iter().map(|(task, ..)| task.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(tasks(predicted), tasks(made), "{host}");
+        for ((task, foreseen, steps), (_, status, done)) in predicted.iter().zip(made) {
+            assert_eq!(steps, done, "{host}: {task}");
+            changes += steps.len();
+            if foreseen == "unpredictable" {
+                assert_eq!(status, "ok", "{host}: {task}");
+                unknown.insert(task.clone());
+            } else {
+                assert_eq!(foreseen, status, "{host}: {task}");
+            }
+        }
+    }
+    assert!(changes >= 66, "{changes}");
+    // What no preview can know is what the gates will see.
+    assert!(unknown.iter().all(|task| task.contains("wait ")), "{unknown:?}");
+    assert_eq!(unknown.len(), 6, "{unknown:?}");
+
+    let seen = watch.end();
+    assert_eq!(cluster.wrongs(true), Vec::<String>::new());
+    assert_eq!(seen.wrongs(2, 2), Vec::<String>::new());
+
+    // Once more: what is done is seen; the restarts of steps 7 to 9 are asked for, so they are left out by name.
+    let before = cluster.starts();
+    let again = cluster.run(&playbook, &["--skip-tags", "schedulers,renew"]);
+    again.expect_done();
+    let changed: Vec<_> = again.of("host_finished").filter(|event| event["status"] == "changed").collect();
+    assert!(changed.is_empty(), "{changed:#?}");
+    assert_eq!(cluster.starts(), before);
+}
+
+#[test]
+fn a_flag_smuggled_past_the_check_halts_at_the_first_standby() {
+    let cluster = Cluster::up(101, 2);
+    let smuggle = "
+- name: past the check
+  hosts: masters
+  tasks:
+    - copy: {content: '2', dest: /etc/mesos-master/quorum}
+
+";
+    let playbook = read(PLAYBOOK).replace("- name: \"1. masters", &format!("{smuggle}- name: \"1. masters"));
+    let before = cluster.starts();
+    let leader = cluster.lab.leader().expect("a leader").0;
+    let run = cluster.run(&playbook, &[]);
+    assert_eq!(run.code, 2);
+    let failures = run.failures();
+    assert_eq!(failures.len(), 1, "{failures:#?}");
+    let (host, task, message) = &failures[0];
+    assert_ne!(*host, format!("m{leader}"));
+    assert_eq!(task, "give it its flags");
+    assert!(message.contains("quorum"), "{message}");
+    assert_eq!(run.of("halted").count(), 1);
+    // The leader and all others are untouched, and the quorum stands.
+    let mut after = cluster.starts();
+    let standby: u32 = host[1..].parse().expect("a number");
+    after.insert(standby, before[&standby].clone());
+    assert_eq!(after, before);
+    assert_eq!(cluster.lab.leader().expect("a leader").0, leader);
+}
+
+/// What is taken out, a fault that only that would have met, and words of what is said then: by the run that halts, or by the
+/// check at the end.
+struct Without {
+    what: &'static str,
+    edit: fn(&str) -> String,
+    words: &'static [&'static str],
+}
+
+#[track_caller]
+fn halts_or_fails(number: u32, case: &Without) {
+    let cluster = Cluster::up(number, 2);
+    let watch = cluster.watch();
+    let run = cluster.run(&(case.edit)(&read(PLAYBOOK)), &[]);
+    let seen = watch.end();
+    let mut said: Vec<String> =
+        run.failures().into_iter().map(|(host, task, message)| format!("{host}: {task}: {message}")).collect();
+    let halted = !said.is_empty();
+    assert_eq!(halted, run.code != 0, "{}: {}", case.what, run.stderr);
+    if !halted {
+        said.extend(cluster.wrongs(true));
+        said.extend(seen.wrongs(2, 2));
+    }
+    let said = said.join("\n");
+    assert!(!said.is_empty(), "{}: nothing was found", case.what);
+    assert!(case.words.iter().any(|word| said.contains(word)), "{}: {said}", case.what);
+}
+
+#[test]
+fn without_the_wait_for_the_old_leaders_node_it_is_found() {
+    halts_or_fails(102, &Without {
+        what: "mesos_master_gone of step 1",
+        edit: |playbook| without(playbook, "- name: wait until ZooKeeper", 0),
+        words: &["changes of leader", "committing suicide"],
+    });
+}
+
+#[test]
+fn without_one_master_at_a_time_it_is_found() {
+    halts_or_fails(103, &Without {
+        what: "serial of the masters",
+        edit: |playbook| without(playbook, "serial: 1", 0),
+        words: &["no other master", "at the same time", "leader"],
+    });
+}
+
+#[test]
+fn without_the_wait_for_a_slave_it_is_found() {
+    halts_or_fails(104, &Without {
+        what: "mesos_slave_ready of step 4",
+        edit: |playbook| without(playbook, "- name: wait until the leader has it back (its tasks are lost, once)", 0),
+        words: &["at the same time"],
+    });
+}
