@@ -174,7 +174,9 @@ impl Ansible {
         }
         self.task(key)?;
         let looped = self.looped.remove(&(key.clone(), host.clone()));
-        let label = format!("[{}]", label(host, delegate.as_deref(), delegate_address.as_deref()));
+        // Of a host that can't be reached Ansible does not say where it looked for it.
+        let address = delegate_address.as_deref().filter(|_| !matches!(status, Status::Unreachable | Status::Unknown));
+        let label = format!("[{}]", label(host, delegate.as_deref(), address));
         let mut result = result.clone();
         if !message.is_empty() && status.ends_host() && !result.contains_key("msg") && !result.contains_key("censored")
         {

@@ -246,6 +246,7 @@ impl HostTask {
                 Act::Fetch { script, to, sha1 } => {
                     let command = self.command(way, environment, script.clone());
                     let output = fetch(connection, &command, to, sha1.as_deref()).await?;
+                    self.run.digests.forget(to);
                     let failed = output.status != 0;
                     outputs.push(Applied::Output(output));
                     if failed {

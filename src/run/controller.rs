@@ -22,6 +22,11 @@ impl Digests {
         self.of(path)
     }
 
+    /// Forgets a file that this run has just written.
+    pub(super) fn forget(&self, path: &Path) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
+    }
+
     fn of(&self, path: &Path) -> Result<Arc<LocalFile>, String> {
         let cell = {
             let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);

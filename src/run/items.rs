@@ -137,11 +137,11 @@ impl BatchRun {
         let mut live = Vec::new();
         for host in hosts {
             match self.included_by(include, &host, locals).await {
-                Ok(uses) if uses.is_empty() => {
-                    self.skip(task, &key, &host);
+                Ok((uses, condition)) if uses.is_empty() => {
+                    self.skip(task, &key, &host, condition.as_deref());
                     live.push(host);
                 }
-                Ok(uses) => {
+                Ok((uses, _)) => {
                     for (path, label, variables) in uses {
                         let (hosts, with) = files.entry((path, label)).or_default();
                         hosts.push(Arc::clone(&host));
@@ -204,13 +204,14 @@ impl BatchRun {
         live
     }
 
-    /// The files that a host includes, one for each loop item, with the variables of each.
+    /// The files that a host includes, one for each loop item, with the variables of each; and the condition that was false
+    /// last.
     async fn included_by(
         self: &Arc<Self>,
         include: &Include,
         host: &Arc<Host>,
         locals: &Locals,
-    ) -> Result<Vec<(PathBuf, String, IndexMap<String, Var>)>, Trouble> {
+    ) -> Result<(Vec<(PathBuf, String, IndexMap<String, Var>)>, Option<String>), Trouble> {
         let task = &include.task;
         let room = self.room(host, task, locals);
         let items: Vec<Option<Value>> = match &task.repeat {
@@ -224,6 +225,7 @@ impl BatchRun {
             },
         };
         let mut uses = Vec::new();
+        let mut condition = None;
         for (at, item) in items.iter().enumerate() {
             let mut variables: IndexMap<String, Var> = IndexMap::new();
             if let (Some(repeat), Some(item)) = (&task.repeat, item) {
@@ -233,7 +235,8 @@ impl BatchRun {
                 }
             }
             let inner = room.with(|scope| scope.locals.extend(variables.clone()));
-            if inner.first_false(&task.keywords.when).await?.is_some() {
+            if let Some(false_condition) = inner.first_false(&task.keywords.when).await? {
+                condition = Some(false_condition);
                 continue;
             }
             let name = inner.text(&include.file).await?;
@@ -242,12 +245,12 @@ impl BatchRun {
             let label = item.as_ref().map(to_text).unwrap_or_default();
             uses.push((path, format!("{at} {label}"), variables));
         }
-        Ok(uses)
+        Ok((uses, condition))
     }
 
     /// A host that includes nothing.
-    fn skip(&self, task: &Task, key: &crate::event::TaskKey, host: &Arc<Host>) {
-        let result = super::outcome::HostResult::skipped("Conditional result was False", None);
+    fn skip(&self, task: &Task, key: &crate::event::TaskKey, host: &Arc<Host>, condition: Option<&str>) {
+        let result = super::outcome::HostResult::skipped("Conditional result was False", condition);
         let tally = {
             let mut state = host.state();
             state.attempted = true;

@@ -25,6 +25,8 @@ pub(crate) struct HostScope {
     pub(super) locals: IndexMap<String, Var>,
     /// Hosts whose facts were asked for and are not gathered.
     pub(super) needs: Arc<Needs>,
+    /// The folder of the play's file, whose `group_vars` and `host_vars` count.
+    directory: Option<std::path::PathBuf>,
     inventory: OnceLock<Arc<IndexMap<String, Arc<Node>>>>,
 }
 
@@ -37,6 +39,7 @@ impl HostScope {
             play: play.map(Arc::clone),
             layers: Vec::new(),
             parameters: Vec::new(),
+            directory: play.map(|play| play.plan.directory.clone()),
             locals: IndexMap::new(),
             needs: Arc::clone(needs),
             inventory: OnceLock::new(),
@@ -44,10 +47,7 @@ impl HostScope {
     }
 
     fn inventory(&self) -> &IndexMap<String, Arc<Node>> {
-        self.inventory.get_or_init(|| {
-            let directory = self.play.as_ref().map(|play| play.plan.directory.clone());
-            self.run.inventory().variables(&self.host.name, directory.as_deref())
-        })
+        self.inventory.get_or_init(|| self.run.inventory().variables(&self.host.name, self.directory.as_deref()))
     }
 
     fn magic(&self, name: &str) -> Option<Var> {
@@ -64,9 +64,11 @@ impl HostScope {
             "inventory_hostname_short" => Var::data(self.host.name.split('.').next().unwrap_or_default()),
             "group_names" => names(self.run.inventory().groups_of(&self.host.name)),
             "groups" => Var::Members(Arc::new(Groups(Arc::clone(&self.run)))),
-            "hostvars" => {
-                Var::Members(Arc::new(HostVars { run: Arc::clone(&self.run), needs: Arc::clone(&self.needs) }))
-            }
+            "hostvars" => Var::Members(Arc::new(HostVars {
+                run: Arc::clone(&self.run),
+                needs: Arc::clone(&self.needs),
+                directory: self.directory.clone(),
+            })),
             "vars" => Var::Members(Arc::new(Everything(Arc::new(self.copy())))),
             "ansible_facts" => Var::data(Value::Object(self.facts())),
             "ansible_play_hosts" => return play_hosts(&active, false),
@@ -131,6 +133,7 @@ impl HostScope {
             play: self.play.clone(),
             layers: self.layers.clone(),
             parameters: self.parameters.clone(),
+            directory: self.directory.clone(),
             locals: self.locals.clone(),
             needs: Arc::clone(&self.needs),
             inventory: OnceLock::new(),
@@ -290,6 +293,7 @@ impl Members for Groups {
 struct HostVars {
     run: Arc<Run>,
     needs: Arc<Needs>,
+    directory: Option<std::path::PathBuf>,
 }
 
 impl std::fmt::Debug for HostVars {
@@ -304,7 +308,9 @@ impl Members for HostVars {
             return None;
         }
         let host = self.run.hosts.get(name);
-        let scope = HostScope::new(&self.run, &host, None, &self.needs);
+        let mut scope = HostScope::new(&self.run, &host, None, &self.needs);
+        // A play's variables are not another host's; those beside its file are.
+        scope.directory.clone_from(&self.directory);
         Some(Var::Members(Arc::new(Everything(Arc::new(scope)))))
     }
 

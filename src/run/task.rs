@@ -111,12 +111,15 @@ impl BatchRun {
                 self.effect(effect, host);
             }
         }
-        if !out.is_empty()
-            && out.len() < hosts.len()
+        let failure = out.iter().find_map(|host| host.state().failure.clone());
+        if let Some(failure) = failure
             && rescue == Rescue::Taken
             && self.fatal(task, &hosts, locals).await
         {
             // Fatal for all of them, and taken by the section that rescues: as in Ansible, all hosts go there.
+            for host in hosts.iter().filter(|host| host.standing() == Standing::Active) {
+                host.state().failure.get_or_insert_with(|| failure.clone());
+            }
             out.clone_from(&hosts);
         }
         if !out.is_empty() && rescue == Rescue::None
