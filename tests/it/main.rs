@@ -3,6 +3,7 @@
 mod diagnostics;
 mod faults;
 mod hermetic;
+mod hostile;
 mod interrupts;
 mod inventory;
 mod lab;
@@ -10,5 +11,6 @@ mod mesos;
 mod readme;
 mod rehearsal;
 mod secrets;
+mod ssh;
 mod terminal;
 mod tidy;
