@@ -3,6 +3,12 @@
 //! A case is a file under tests/diagnostics: `==> NAME <==` begins a file, `$ COMMAND` a call, and after it stands what it
 //! says: `1| ` on standard output, `2| ` on standard error, and `exit N`. STAGGER_ACCEPT=1 writes what is said now.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,12 @@
 //! What goes wrong on hosts and on the way to them: a clear error on the right host, what was there stays whole, and other
 //! hosts go on. On rehearsal hosts with OpenSSH's sshd.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use std::fs;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,12 @@
 //! The program as people start it, with nothing of this machine's user around it: a home and a folder of its own, no
 //! environment, 80 columns. What it says on both streams and its exit code are looked at together.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;

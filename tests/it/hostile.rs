@@ -1,5 +1,11 @@
 //! Hosts that say what they should not: only they fail, nothing crashes, and the terminal stays clean.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use super::rehearsal::Rehearsal;
 
 /// Clears the screen, sets a window's title, turns the writing direction round, and is no UTF-8.

@@ -1,5 +1,11 @@
 //! Signals, closed outputs and a journal that can't be written.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use std::fs;
 use std::process::Stdio;
 

@@ -1,5 +1,11 @@
 //! Rehearsal hosts that tests share: made when the first test asks, gone when the last one that uses them has ended.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};

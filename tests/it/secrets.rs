@@ -1,5 +1,11 @@
 //! Secrets appear nowhere: not on either stream in any form, not in the journal, not in a host's process list.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use super::hermetic::{Place, wait};
 use super::rehearsal::Rehearsal;
 

@@ -1,5 +1,11 @@
 //! What OpenSSH's users expect: ~/.ssh/config, agents, jumps, old servers, and servers that take few connections at a time.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use std::fs;
 use std::process::{Command, Stdio};
 

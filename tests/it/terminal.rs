@@ -1,5 +1,11 @@
 //! What is asked at a real terminal: nothing that is typed for a password shows, and the terminal is left as it was.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::format_push_string,
+    reason = "a test reads what the program wrote, and is in no hurry"
+)]
+
 use super::rehearsal::Rehearsal;
 
 #[test]
