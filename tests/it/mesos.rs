@@ -414,6 +414,25 @@ struct Without {
 
 fn no_fault(_: &Cluster) {}
 
+/// At its next start, the first slave looks for ZooKeeper where there is none.
+fn lost_slave(cluster: &Cluster) {
+    cluster.lab.run("s1", LOST);
+}
+
+/// The same for the first master.
+fn lost_master(cluster: &Cluster) {
+    cluster.lab.run("m1", LOST);
+}
+
+const LOST: &str = "sed -i s/2181/2199/g /etc/mesos/zk";
+
+/// The same, in front of a play.
+fn losing(playbook: &str, host: &str, play: &str) -> String {
+    let fault = format!("- name: fault\n  hosts: {host}\n  tasks:\n    - shell: {LOST}\n\n{play}");
+    assert!(playbook.contains(play));
+    playbook.replace(play, &fault)
+}
+
 #[track_caller]
 fn halts_or_fails(number: u32, case: &Without) {
     let cluster = Cluster::up(number, 2);
@@ -442,7 +461,7 @@ fn without_the_wait_for_the_old_leaders_node_it_is_found() {
             what: "mesos_master_gone of step 1",
             fault: no_fault,
             edit: |playbook| without(playbook, "- name: wait until ZooKeeper", 0),
-            words: &[],
+            words: &["mesos-master"],
         },
     );
 }
@@ -455,7 +474,7 @@ fn without_one_master_at_a_time_it_is_found() {
             what: "serial of the masters",
             fault: no_fault,
             edit: |playbook| without(playbook, "serial: 1", 0),
-            words: &[],
+            words: &["wait until ZooKeeper", "no master answers"],
         },
     );
 }
@@ -466,11 +485,11 @@ fn without_the_wait_for_a_slave_it_is_found() {
         104,
         &Without {
             what: "mesos_slave_ready of step 4",
-            fault: no_fault,
+            fault: lost_slave,
             edit: |playbook| {
                 without(playbook, "- name: wait until the leader has it back (its tasks are lost, once)", 0)
             },
-            words: &[],
+            words: &["s1"],
         },
     );
 }
@@ -501,7 +520,7 @@ fn whatever_is_taken_out_is_found() {
             edit: |playbook| {
                 without(&without(playbook, "- name: can the upgrade begin", 0), "- name: give it its flags", 0)
             },
-            words: &["wait for one leader", "quorum"],
+            words: &["start the master", "mesos-master died"],
         },
         Without {
             what: "mesos_flags of the masters",
@@ -519,9 +538,9 @@ fn whatever_is_taken_out_is_found() {
         },
         Without {
             what: "mesos_master_ready of step 1",
-            fault: no_fault,
+            fault: lost_master,
             edit: |playbook| without(playbook, "- name: wait for one leader", 0),
-            words: &[],
+            words: &["m1"],
         },
         Without {
             what: "mesos_master_gone of step 8",
@@ -532,8 +551,8 @@ fn whatever_is_taken_out_is_found() {
         Without {
             what: "mesos_master_ready of step 8",
             fault: no_fault,
-            edit: |playbook| without(playbook, "- name: wait for one leader", 1),
-            words: &[],
+            edit: |playbook| without(&losing(playbook, "m1", "- name: \"8. masters"), "- name: wait for one leader", 1),
+            words: &["m1"],
         },
         Without {
             what: "serial of the masters in step 8",
@@ -553,7 +572,7 @@ fn whatever_is_taken_out_is_found() {
             edit: |playbook| {
                 without(playbook, "- name: wait until the leader has it back (its tasks are lost, again)", 0)
             },
-            words: &["at the same time"],
+            words: &[".11"],
         },
     ];
     let mut silent = Vec::new();
