@@ -226,3 +226,25 @@ fn a_release_with_a_wrong_checksum_and_a_wrong_flag_change_nothing() {
     assert!(said.out.contains("did you mean `checkpoint`?"), "{}", said.out);
     assert_eq!(hosts.on("calm", "ls -A /etc/mesos-slave | cmp - /tmp/before"), "");
 }
+
+#[test]
+fn a_local_file_that_changes_while_the_run_goes_on_is_not_put_in_place() {
+    let hosts = Rehearsal::shared();
+    let place = hosts.place("root");
+    place.write("binary", "one\n");
+    place.write(
+        "play.yml",
+        "- hosts: calm,other\n  serial: 1\n  tasks:\n    - copy: {src: binary, dest: /srv/binary}\n    - command: sleep 1\n",
+    );
+    let mut run = place.start("stagger", &["run", "play.yml", "-i", "hosts.yml"]);
+    wait("the first host has it", 10, || {
+        hosts.on("calm", "cat /srv/binary 2>/dev/null || :").contains("one").then_some(())
+    });
+    place.write("binary", "two\n");
+    run.until_said("PLAY RECAP");
+    let said = run.end(20);
+    assert_eq!(said.code, 2, "{}", said.out);
+    assert!(said.out.contains("failed: other  copy: "), "{}", said.out);
+    assert_eq!(hosts.on("other", "ls -A /srv | grep binary || :"), "");
+    hosts.on("calm", "rm /srv/binary");
+}
