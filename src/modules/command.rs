@@ -268,7 +268,11 @@ impl State for Exec {
         Ok(Change { steps: vec![step.opaque().once()], result })
     }
 
-    fn finish(&self, _change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
+    fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
+        // `creates` or `removes` said that there is nothing to do.
+        if change.steps.is_empty() {
+            return Ok(change.result);
+        }
         let Some(Applied::Output(output)) = outputs.first() else {
             return Err(Failure::new("the command was not run"));
         };

@@ -143,6 +143,9 @@ impl HostTask {
             hidden |= self.no_log;
             result.result.insert(repeat.variable.clone(), item.clone());
             result.result.insert("ansible_loop_var".to_owned(), Value::from(repeat.variable.as_str()));
+            if repeat.extended {
+                result.result.insert("ansible_loop".to_owned(), extended(&items, at));
+            }
             if let Some(index) = &repeat.index {
                 result.result.insert(index.clone(), Value::from(at));
                 result.result.insert("ansible_index_var".to_owned(), Value::from(index.as_str()));

@@ -52,7 +52,9 @@ impl HostResult {
         result.insert("skipped".to_owned(), Value::from(true));
         result.insert("skip_reason".to_owned(), Value::from(reason));
         if let Some(condition) = condition {
-            result.insert("false_condition".to_owned(), Value::from(condition));
+            // A condition that is written out as `false` stays what it is.
+            let condition = if condition == "False" { Value::from(false) } else { Value::from(condition) };
+            result.insert("false_condition".to_owned(), condition);
         }
         Self { message: reason.to_owned(), ..Self::of(Acted::new(Status::Skipped, result)) }
     }
@@ -90,7 +92,7 @@ pub(super) fn mark(result: &mut HostResult) {
     }
     if result.status == Status::Failed {
         result.result.insert("failed".to_owned(), Value::from(true));
-    } else if matches!(result.status, Status::Ok | Status::Changed) {
+    } else if matches!(result.status, Status::Ok | Status::Changed) && !result.result.contains_key("results") {
         result.result.insert("failed".to_owned(), Value::from(false));
     }
 }
