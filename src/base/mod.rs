@@ -16,7 +16,7 @@ mod var;
 
 pub(crate) use content::{Content, LocalFile};
 pub(crate) use duration::{parse_duration, render_duration};
-pub(crate) use ids::{HostId, PlayId, RunId, TaskId};
+pub(crate) use ids::{PlayId, RunId, TaskId};
 pub(crate) use node::{Node, NodeKind, SourceId, Span, Style};
 pub(crate) use output::Output;
 pub(crate) use script::{Script, quote};

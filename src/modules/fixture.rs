@@ -82,9 +82,6 @@ impl Controller for Fixture {
     fn verbosity(&self) -> u8 {
         0
     }
-    fn remote_user(&self) -> String {
-        "root".to_owned()
-    }
 }
 
 /// Binds a module to arguments as they are after rendering.

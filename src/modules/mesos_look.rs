@@ -320,11 +320,6 @@ impl Before {
         self.at(path).and_then(Value::as_str).map(str::to_owned)
     }
 
-    /// A number at a path.
-    pub(super) fn number(&self, path: &str) -> Option<f64> {
-        self.at(path).and_then(Value::as_f64)
-    }
-
     /// The entries of a list.
     pub(super) fn list(&self, path: &str) -> &[Value] {
         self.at(path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()

@@ -481,9 +481,6 @@ pub(crate) trait Controller: Send + Sync {
 
     /// `-v` count.
     fn verbosity(&self) -> u8;
-
-    /// Whom the task becomes or logs in as, for messages; empty when not known.
-    fn remote_user(&self) -> String;
 }
 
 /// Builds a module for a host from checked arguments.
@@ -512,6 +509,7 @@ mod tests {
             if !source.exists() {
                 continue;
             }
+            #[expect(clippy::disallowed_methods, reason = "a test reads the sources")]
             let text = String::from_utf8(std::fs::read(source).expect("a source")).expect("UTF-8");
             if text.contains("\npub(super) const SPEC: ModuleSpec") {
                 assert!(REGISTRY.iter().any(|spec| spec.name == name), "`{name}` is not in REGISTRY");

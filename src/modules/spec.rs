@@ -2,6 +2,9 @@
 
 use super::{Arguments, Build};
 
+/// A check of literal arguments, with a sentence when they are wrong.
+pub(crate) type Check = fn(&Arguments) -> Result<(), String>;
+
 /// A module.
 #[derive(Debug)]
 pub(crate) struct ModuleSpec {
@@ -21,7 +24,7 @@ pub(crate) struct ModuleSpec {
     pub(crate) rules: &'static [Rule],
     /// A check of literal arguments at load, beyond the table; `None` when the table is all. It sees only what needs no
     /// template, so an absent argument proves nothing.
-    pub(crate) check: Option<fn(&Arguments) -> Result<(), String>>,
+    pub(crate) check: Option<Check>,
     /// Makes the module for one host.
     pub(crate) build: Build,
 }

@@ -32,7 +32,7 @@ impl Selection {
         let named = tags.iter().any(|tag| self.tags.contains(tag));
         let everything = self.tags.is_empty() || asked("all");
         let mut take = if has("never") {
-            named && !(tags.len() == 1 && !asked("never"))
+            named
         } else {
             everything
                 || named

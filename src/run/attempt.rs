@@ -399,7 +399,7 @@ impl HostTask {
         {
             folders.push(play.plan.directory.clone());
         }
-        let here = Here { room: room.clone(), folders, diff: self.diff && !self.no_log, user: way.user() };
+        let here = Here { room: room.clone(), folders, diff: self.diff && !self.no_log };
         let build = || tokio::task::block_in_place(|| (spec.build)(&arguments, &here));
         let mut bound = build();
         let needed = room.scope.needs.take();

@@ -45,15 +45,6 @@ impl Way {
             t.port.unwrap_or(0)
         )
     }
-
-    /// As whom the task works, for messages.
-    pub(super) fn user(&self) -> String {
-        match (&self.r#become, &self.target.user) {
-            (Some(other), _) => other.user.clone(),
-            (None, Some(user)) => user.clone(),
-            (None, None) => String::new(),
-        }
-    }
 }
 
 impl Room {

@@ -99,7 +99,6 @@ pub(super) struct Here {
     /// Folders in which files are looked for: the task's file's and the playbook's.
     pub(super) folders: Vec<PathBuf>,
     pub(super) diff: bool,
-    pub(super) user: String,
 }
 
 impl Here {
@@ -228,10 +227,6 @@ impl Controller for Here {
 
     fn verbosity(&self) -> u8 {
         self.room.run.options.verbosity
-    }
-
-    fn remote_user(&self) -> String {
-        self.user.clone()
     }
 }
 

@@ -398,7 +398,4 @@ impl modules::Controller for Nobody {
     fn verbosity(&self) -> u8 {
         0
     }
-    fn remote_user(&self) -> String {
-        String::new()
-    }
 }

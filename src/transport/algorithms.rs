@@ -278,15 +278,6 @@ fn apply(keyword: &str, list: Option<&str>, default: &[String], all: &[String]) 
     Ok(names)
 }
 
-/// The curve of an ECDSA name; kept here so that nobody else spells algorithm names.
-pub(super) fn default_key_order() -> Vec<Algorithm> {
-    vec![
-        Algorithm::Ed25519,
-        Algorithm::Ecdsa { curve: EcdsaCurve::NistP256 },
-        Algorithm::Rsa { hash: Some(HashAlg::Sha512) },
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -58,17 +58,6 @@ impl Capture {
         self.head.append(&mut self.tail);
         (self.head, cut)
     }
-
-    /// The end of what came so far, as text of at most so many characters; for messages.
-    pub(super) fn last_words(&self, characters: usize) -> String {
-        let mut tail = self.tail.clone();
-        tail.rotate_left(self.oldest);
-        let bytes = [self.head.as_slice(), tail.as_slice()].concat();
-        let text = String::from_utf8_lossy(&bytes);
-        let text = text.trim();
-        let skip = text.chars().count().saturating_sub(characters);
-        text.chars().skip(skip).map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
-    }
 }
 
 #[cfg(test)]

@@ -148,11 +148,6 @@ impl KnownHosts {
             .validate_at(now, authorities.iter())
             .map_err(|_| "its certificate is expired, not valid yet, or not signed by a known authority".to_owned())
     }
-
-    /// Where lines for a host stand, `file:line` each.
-    pub(super) fn places(&self, name: &str) -> Vec<String> {
-        self.entries.iter().filter(|e| e.marker == Marker::Key && matches_host(&e.hosts, name)).map(place).collect()
-    }
 }
 
 /// The name under which a host is looked up: its alias, or its lower-case name, with the port when it isn't 22.

@@ -1,5 +1,7 @@
 //! One integration binary, so that all tests share one link and one set of rehearsal hosts.
 
+#![expect(clippy::disallowed_methods, reason = "tests read what the program wrote")]
+
 mod diagnostics;
 mod faults;
 mod hermetic;

@@ -448,7 +448,6 @@ fn halts_or_fails(number: u32, case: &Without) {
         said.extend(seen.wrongs(2, 2));
     }
     let said = said.join("\n");
-    println!("without {}: {said}", case.what);
     assert!(!said.is_empty(), "{}: nothing was found", case.what);
     assert!(case.words.iter().all(|word| said.contains(word)), "{}: {said}", case.what);
 }

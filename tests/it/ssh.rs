@@ -93,7 +93,7 @@ fn the_line_that_an_old_server_needs_is_named_and_works() {
         let extra = format!("{{\"ansible_ssh_common_args\": \"{arguments}\"}}");
         place.call("stagger", &[words.as_slice(), &["-e", &extra]].concat())
     };
-    let mut arguments = base.clone();
+    let mut arguments = base;
     let mut said = call(&arguments);
     assert_eq!(said.code, 4, "{}", said.out);
     assert!(said.out.contains("KexAlgorithms +diffie-hellman-group14-sha1"), "{}", said.out);

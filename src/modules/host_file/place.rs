@@ -207,8 +207,3 @@ fn content_diff(path: &str, entry: Option<&Entry>, section: &Section, seen: &See
         after: after.to_owned(),
     }
 }
-
-/// Whether a look found nothing.
-pub(crate) fn is_absent(look: &Look) -> bool {
-    matches!(look, Look::Absent)
-}
