@@ -171,7 +171,9 @@ impl Session {
 
     async fn go(self, common: &Common, plan: Plan, how: How, passwords: Passwords) -> Exit {
         transport::raise_open_files();
-        let transport = Arc::new(transport::Any::new(transport::Options::default()));
+        let one_channel_a_command = std::env::var("STAGGER_ONE_CHANNEL").is_ok_and(|value| value == "1");
+        let options = transport::Options { one_channel_a_command, ..transport::Options::default() };
+        let transport = Arc::new(transport::Any::new(options));
         let clock = Clock::start();
         let run_id = RunId::new(clock.started_at(), chance());
         let masker = Masker::default();

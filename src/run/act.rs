@@ -69,6 +69,9 @@ impl Acted {
 /// How often a state whose change was cut off by a lost connection is looked at and completed.
 const TRIES_AFTER_A_CUT: usize = 3;
 
+/// How often a host that was reached before is tried again, with growing pauses: about three seconds in all.
+const TRIES_TO_RECONNECT: u32 = 3;
+
 /// How many rounds of questions a gate may ask in one look.
 const ROUNDS: usize = 16;
 
@@ -92,12 +95,21 @@ impl HostTask {
     /// Looks, and does what is missing.
     pub(super) async fn state(&self, state: &dyn State, way: &Way, environment: &[(String, String)]) -> Acted {
         let mut tries = 0;
+        let mut patient = way.clone();
+        // What the connection broke in, when it did.
+        let mut begun: Option<Vec<StepLine>> = None;
+        let cut = |begun: Option<Vec<StepLine>>, reason: Unreachable| match begun {
+            Some(steps) => Acted { steps, ..Acted::lost(&Lost::InFlight(reason)) },
+            None => Acted::unreachable(&reason),
+        };
         loop {
             tries += 1;
-            let connection = match self.run.connection(&self.target, way).await {
+            let connection = match self.run.connection(&self.target, &patient).await {
                 Ok(connection) => connection,
-                Err(reason) => return Acted::unreachable(&reason),
+                Err(reason) => return cut(begun, reason),
             };
+            // It was reached before: from now on a refusal may be one of a sshd that is just being started again.
+            patient.target.retries = way.target.retries.max(TRIES_TO_RECONNECT);
             let probe = state.probe();
             let predicted =
                 if self.check { self.target.state().predicted.get(&state.subject()).cloned() } else { None };
@@ -108,14 +120,14 @@ impl HostTask {
                 None => match connection.run(&self.look_command(way, environment, &probe, state.keep())).await {
                     Ok(seen) => seen,
                     // Looking changes nothing, so it can be done again.
-                    Err(Lost::InFlight(_)) if tries < TRIES_AFTER_A_CUT => {
+                    Err(Lost::InFlight(reason) | Lost::NotStarted(reason @ Unreachable::Closed { .. })) => {
                         self.run.forget(&self.target, way).await;
-                        continue;
+                        if tries < TRIES_AFTER_A_CUT && !self.run.interrupt.hard.is_cancelled() {
+                            continue;
+                        }
+                        return cut(begun, reason);
                     }
-                    Err(Lost::InFlight(reason)) => {
-                        self.run.forget(&self.target, way).await;
-                        return Acted::unreachable(&reason);
-                    }
+                    Err(Lost::NotStarted(reason)) => return cut(begun, reason),
                     Err(lost) => return Acted::lost(&lost),
                 },
             };
@@ -129,8 +141,10 @@ impl HostTask {
             let steps: Vec<StepLine> = change.steps.iter().map(|step| self.line(step)).collect();
             if change.steps.is_empty() {
                 let finished = state.finish(change, &[]);
-                return finished.map_or_else(Acted::failed, |result| {
-                    Acted::new(if tries > 1 { Status::Changed } else { Status::Ok }, result)
+                return finished.map_or_else(Acted::failed, |result| match begun {
+                    // The try that was cut off had done it all.
+                    Some(steps) => Acted { steps, ..Acted::new(Status::Changed, result) },
+                    None => Acted::new(Status::Ok, result),
                 });
             }
             if self.check {
@@ -169,20 +183,30 @@ impl HostTask {
                     times(&mut acted.result, began, ended);
                     return acted;
                 }
-                Err(Lost::InFlight(reason)) => {
+                Err((at, lost @ (Lost::InFlight(_) | Lost::NotStarted(_)))) => {
                     self.run.forget(&self.target, way).await;
-                    // What is wanted can be looked at again and completed; a command that can't be seen through can't.
-                    let repeatable = change.steps.iter().all(|step| !step.opaque && !step.once);
-                    if !repeatable || tries >= TRIES_AFTER_A_CUT || self.run.interrupt.hard.is_cancelled() {
-                        return Acted { steps, ..Acted::lost(&Lost::InFlight(reason)) };
+                    // What is wanted can be looked at again and completed; a command that can't be seen through can't. What did
+                    // not begin can always be done.
+                    let in_flight = matches!(lost, Lost::InFlight(_));
+                    let ran = change.steps.iter().take(if in_flight { at + 1 } else { at });
+                    let repeatable = ran.clone().all(|step| !step.opaque && !step.once);
+                    let closed = in_flight || matches!(lost, Lost::NotStarted(Unreachable::Closed { .. }));
+                    let again = repeatable && closed && tries < TRIES_AFTER_A_CUT;
+                    if !again || self.run.interrupt.hard.is_cancelled() {
+                        let before = begun.is_some() || ran.count() > 0;
+                        return match lost {
+                            // Something had been done, or may have been: what the host is like is not known.
+                            Lost::NotStarted(reason) if before => {
+                                Acted { steps, ..Acted::lost(&Lost::InFlight(reason)) }
+                            }
+                            lost => Acted { steps, ..Acted::lost(&lost) },
+                        };
+                    }
+                    if in_flight || at > 0 {
+                        begun.get_or_insert(steps);
                     }
                 }
-                Err(lost) => {
-                    if matches!(lost, Lost::NotStarted(_)) {
-                        self.run.forget(&self.target, way).await;
-                    }
-                    return Acted { steps, ..Acted::lost(&lost) };
-                }
+                Err((_, lost)) => return Acted { steps, ..Acted::lost(&lost) },
             }
         }
     }
@@ -215,16 +239,16 @@ impl HostTask {
         StepLine { summary, diff, opaque: step.opaque }
     }
 
-    /// Does the steps one after another until one fails.
+    /// Does the steps one after another until one fails. With what has no end comes the number of its step.
     async fn apply(
         &self,
         change: &Change,
         way: &Way,
         environment: &[(String, String)],
         connection: &dyn crate::transport::Connection,
-    ) -> Result<Vec<Applied>, Lost> {
+    ) -> Result<Vec<Applied>, (usize, Lost)> {
         let mut outputs = Vec::new();
-        for step in &change.steps {
+        for (at, step) in change.steps.iter().enumerate() {
             match &step.act {
                 // A line of the preview; another step does it.
                 Act::Script { script, stdin: None } if script.is_empty() => {
@@ -236,7 +260,7 @@ impl HostTask {
                     if stdin.as_ref().is_some_and(|content| content.len() > 1 << 20) {
                         command.progress = Some(self.progress());
                     }
-                    let output = connection.run(&command).await?;
+                    let output = connection.run(&command).await.map_err(|lost| (at, lost))?;
                     let failed = output.status != 0;
                     outputs.push(Applied::Output(output));
                     if failed {
@@ -245,7 +269,7 @@ impl HostTask {
                 }
                 Act::Fetch { script, to, sha1 } => {
                     let command = self.command(way, environment, script.clone());
-                    let output = fetch(connection, &command, to, sha1.as_deref()).await?;
+                    let output = fetch(connection, &command, to, sha1.as_deref()).await.map_err(|lost| (at, lost))?;
                     self.run.digests.forget(to);
                     let failed = output.status != 0;
                     outputs.push(Applied::Output(output));

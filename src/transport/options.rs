@@ -25,7 +25,7 @@ pub(crate) struct Options {
     pub(crate) alive_interval: Duration,
     /// Whether new host keys are accepted and written down where nothing else says so.
     pub(crate) accept_new: bool,
-    /// Forces one channel a command, which hosts without persistent shells get anyway.
+    /// Forces one channel a command (`STAGGER_ONE_CHANNEL=1`), which hosts without persistent shells get anyway.
     pub(crate) one_channel_a_command: bool,
 }
 
