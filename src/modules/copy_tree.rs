@@ -118,6 +118,12 @@ fi
 const CUT: &str = r#"cut_out() { tail -c "+$((offset + 1))" "$bundle" | head -c "$count"; }"#;
 
 const BUNDLE: &str = r#"why=; umask_was=$(umask); umask 077
+for left in "$root"/.stagger-*; do # of a run that was killed
+[ -f "$left" ] && [ ! -L "$left" ] || continue
+pid=${left#"$root"/.stagger-}; pid=${pid%%-*}
+case $pid in ''|*[!0-9]*) continue;; esac
+[ -d "/proc/$pid" ] || rm -f -- "$left"
+done
 bundle=$(mktemp "$root/.stagger-$$-XXXXXX") || exit 1
 trap 'rm -f -- "$bundle"' EXIT
 trap 'exit 129' HUP INT TERM PIPE

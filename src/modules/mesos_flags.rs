@@ -280,7 +280,13 @@ fn write_step(path: &str, before: Option<&str>, after: &str, shared: bool) -> St
         r#"if [ -L "$path" ]; then path=$(readlink -f "$path") || exit 1; fi
 folder=${path%/*}
 [ -d "$folder" ] || mkdir -p "$folder" || exit 1
-new=$folder/.${path##*/}.stagger-$$
+stem=$folder/.${path##*/}.stagger-
+for left in "$stem"*; do # of a run that was killed
+pid=${left#"$stem"}
+case $pid in ''|*[!0-9]*) continue;; esac
+[ -d "/proc/$pid" ] || rm -f -- "$left"
+done
+new=$stem$$
 trap 'rm -f "$new"' 0
 umask 022
 if [ -e "$path" ]; then cp -p "$path" "$new" || exit 1; fi

@@ -99,6 +99,7 @@ path=${folder%/}/$name
 fi
 [ -z "$follow" ] || resolve
 say path "$path"
+[ -n "$folder" ] || [ -d "${path%/*}/" ] || say parent_missing "${path%/*}"
 tell_ids
 look dest "$path"
 if [ -f "$path" ] && [ -r "$path" ]; then
@@ -131,6 +132,9 @@ impl Place {
             return Err(Failure::new(format!("can not use content with a dir as dest: {}", self.dest)));
         }
         let path = seen.get("path").ok_or_else(|| Failure::new("the host's answer is not whole"))?;
+        if let Some(parent) = seen.get("parent_missing") {
+            return Err(Failure::new(format!("Destination directory {parent} does not exist")));
+        }
         let section = seen.section("dest").cloned().unwrap_or_default();
         let look = section.look()?;
         let entry = look.entry();

@@ -304,7 +304,9 @@ impl Service {
         // No diff: it would say the same in five lines.
         let step = Step::script(summary, scripts::act(self, &seen.manager, verb));
         // A restart that was cut off may have been done: nothing that can be seen afterwards tells.
-        Ok(Some(if matches!(verb, Verb::Restart | Verb::Reload) { step.once() } else { step }))
+        // A start that a restart comes to is one too: looked at again, the service runs, and would be restarted.
+        let once = matches!(wanted, Wanted::Restarted | Wanted::Reloaded);
+        Ok(Some(if once { step.once() } else { step }))
     }
 }
 
