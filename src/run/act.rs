@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::attempt::HostTask;
 use super::clock::{local_time, span_text};
 use super::connect::Way;
+use super::controller::Here;
 use super::render::Room;
 use crate::base::{Map, Output, Script, Value};
 use crate::event::{EventKind, Status, StepDiff, StepLine};
@@ -143,7 +144,7 @@ impl HostTask {
                 let finished = state.finish(change, &[]);
                 return finished.map_or_else(Acted::failed, |result| match begun {
                     // The try that was cut off had done it all.
-                    Some(steps) => Acted { steps, ..Acted::new(Status::Changed, result) },
+                    Some(steps) => Acted { steps, ..Acted::new(changed(&result), result) },
                     None => Acted::new(Status::Ok, result),
                 });
             }
@@ -353,12 +354,7 @@ impl HostTask {
     }
 
     /// A change of the run.
-    pub(super) async fn course(
-        &self,
-        course: &dyn crate::modules::Course,
-        room: &Room,
-        here: &dyn crate::modules::Controller,
-    ) -> Acted {
+    pub(super) async fn course(&self, course: &dyn crate::modules::Course, room: &Room, here: &Here) -> Acted {
         let run_it = || tokio::task::block_in_place(|| course.run(here));
         let mut done = run_it();
         let needed = room.scope.needs.take();
@@ -386,7 +382,7 @@ impl HostTask {
                 }
                 acted
             }
-            Err(failure) => Acted::failed(failure),
+            Err(failure) => not_made(failure, here),
         }
     }
 }
@@ -404,6 +400,14 @@ fn times(result: &mut Map, began: i64, ended: i64) {
         if let Some(slot @ Value::Null) = result.get_mut(name) {
             *slot = Value::from(text);
         }
+    }
+}
+
+/// A module that could not be made, or not run: failed, or resting on what is not known before the run.
+pub(super) fn not_made(failure: Failure, here: &Here) -> Acted {
+    match here.unknown() {
+        Some(reason) => Acted::unpredictable(format!("it depends on: {reason}")),
+        None => Acted::failed(failure),
     }
 }
 

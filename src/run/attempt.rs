@@ -1,12 +1,12 @@
 //! One task on one host: loop, conditions, arguments, tries, and what the result counts as.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::Run;
-use super::act::Acted;
+use super::act::{Acted, not_made};
 use super::connect::Way;
 use super::controller::Here;
 use super::host::Host;
@@ -399,7 +399,8 @@ impl HostTask {
         {
             folders.push(play.plan.directory.clone());
         }
-        let here = Here { room: room.clone(), folders, diff: self.diff && !self.no_log };
+        let diff = self.diff && !self.no_log;
+        let here = Here { room: room.clone(), folders, diff, unknown: Mutex::default() };
         let build = || tokio::task::block_in_place(|| (spec.build)(&arguments, &here));
         let mut bound = build();
         let needed = room.scope.needs.take();
@@ -410,7 +411,7 @@ impl HostTask {
             bound = build();
         }
         Ok(match bound {
-            Err(failure) => Acted::failed(failure),
+            Err(failure) => not_made(failure, &here),
             Ok(Bound::State(state)) => self.state(state.as_ref(), &way, &environment).await,
             Ok(Bound::Gate(gate)) => self.gate(gate.as_ref(), &way).await,
             Ok(Bound::Course(course)) => self.course(course.as_ref(), room, &here).await,

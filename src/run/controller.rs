@@ -99,9 +99,23 @@ pub(super) struct Here {
     /// Folders in which files are looked for: the task's file's and the playbook's.
     pub(super) folders: Vec<PathBuf>,
     pub(super) diff: bool,
+    /// What a template or expression rested on and is not known yet.
+    pub(super) unknown: Mutex<Option<String>>,
 }
 
 impl Here {
+    /// Why what a module asked for is not known before the run, when that is why it failed.
+    pub(super) fn unknown(&self) -> Option<String> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn failure(&self, error: &template::TemplateError) -> Failure {
+        if let template::TemplateError::Unknown(reason) = error {
+            *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_string());
+        }
+        Failure::new(error.to_string())
+    }
+
     fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
         #[expect(clippy::disallowed_methods, reason = "a module's local file, read for it by the run")]
         std::fs::read(path).map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())))
@@ -196,13 +210,13 @@ impl Controller for Here {
             .run
             .engine
             .render_text(&text, &options, &managed.as_scope(), &path.display().to_string())
-            .map_err(|error| Failure::new(error.to_string()))
+            .map_err(|error| self.failure(&error))
     }
 
     fn evaluate(&self, expression: &str) -> Result<Value, Failure> {
         let compiled =
             self.room.run.engine.expression(expression, Span::NONE).map_err(|wrong| Failure::new(wrong.message))?;
-        self.room.run.engine.evaluate(&compiled, &self.room.as_scope()).map_err(|error| Failure::new(error.to_string()))
+        self.room.run.engine.evaluate(&compiled, &self.room.as_scope()).map_err(|error| self.failure(&error))
     }
 
     fn variable(&self, name: &str) -> Option<Value> {
