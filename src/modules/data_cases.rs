@@ -120,3 +120,33 @@ fn an_edit_reaches_the_file_unless_someone_else_was_there() {
         assert!(error.ends_with("does not exist !"), "{error}");
     }
 }
+
+/// Modules whose hosts must be a cluster: they are tested with the rehearsal of one.
+const OF_A_CLUSTER: &[&str] =
+    &["mesos_facts", "mesos_master_gone", "mesos_master_ready", "mesos_preflight", "mesos_slave_ready"];
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads its cases")]
+fn no_module_is_forgotten_on_the_hosts() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules_on_hosts");
+    let mut used = std::collections::BTreeSet::new();
+    for name in ["changes.yml", "once.yml", "looks.yml", "systemd.yml"] {
+        let text = std::fs::read_to_string(folder.join(name)).expect("cases");
+        let plays: Vec<serde_yaml::Value> = serde_yaml::from_str(&text).expect("a playbook");
+        for play in &plays {
+            let tasks = play["tasks"].as_sequence().expect("tasks");
+            used.extend(
+                tasks
+                    .iter()
+                    .filter_map(|task| task.as_mapping())
+                    .flat_map(|task| task.keys().filter_map(|key| Some(key.as_str()?.to_owned())).collect::<Vec<_>>()),
+            );
+        }
+    }
+    let forgotten: Vec<&str> = super::REGISTRY
+        .iter()
+        .map(|spec| spec.name)
+        .filter(|name| !used.contains(*name) && !OF_A_CLUSTER.contains(name))
+        .collect();
+    assert!(forgotten.is_empty(), "no task in {} has {forgotten:?}", folder.display());
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read what the program wrote")]
 
+mod booted;
 mod diagnostics;
 mod faults;
 mod hermetic;
@@ -10,6 +11,7 @@ mod interrupts;
 mod inventory;
 mod lab;
 mod mesos;
+mod modules;
 mod readme;
 mod rehearsal;
 mod secrets;
