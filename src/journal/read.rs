@@ -170,7 +170,8 @@ mod tests {
     fn text() -> (Vec<u8>, Vec<Event>) {
         let mut bytes = serde_json::to_vec(&Header::of(&RunId::new(7, 7))).unwrap();
         bytes.push(b'\n');
-        let events: Vec<_> = every_kind("wörd").into_iter().map(event).filter(super::super::format::is_kept).collect();
+        let events: Vec<_> =
+            every_kind("wörd").into_iter().map(event).filter(crate::journal::format::is_kept).collect();
         for event in &events {
             serde_json::to_writer(&mut bytes, event).unwrap();
             bytes.push(b'\n');

@@ -93,8 +93,8 @@ impl Course for AddHost {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, course};
     use super::*;
+    use crate::modules::fixture::{Fixture, course};
 
     fn added(arguments: Value) -> Done {
         course(&SPEC, arguments, &Fixture::default()).expect("adds")

@@ -121,8 +121,8 @@ pub(super) fn bare(text: &str) -> Result<&str, Failure> {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, HOST, course};
     use super::*;
+    use crate::modules::fixture::{Fixture, HOST, course};
 
     fn here() -> Fixture {
         let mut here = Fixture::default();

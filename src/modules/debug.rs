@@ -82,8 +82,8 @@ impl Course for Debug {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, HOST, course};
     use super::*;
+    use crate::modules::fixture::{Fixture, HOST, course};
 
     fn shown(arguments: Value) -> Value {
         let mut here = Fixture::default();

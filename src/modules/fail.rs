@@ -33,8 +33,8 @@ impl Course for Fail {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, course};
     use super::*;
+    use crate::modules::fixture::{Fixture, course};
 
     #[test]
     fn it_fails_with_its_message() {

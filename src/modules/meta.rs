@@ -72,8 +72,8 @@ impl Course for Word {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, course};
     use super::*;
+    use crate::modules::fixture::{Fixture, course};
 
     #[test]
     fn every_word_has_its_effect() {

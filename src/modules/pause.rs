@@ -73,8 +73,8 @@ impl Course for Pause {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, course};
     use super::*;
+    use crate::modules::fixture::{Fixture, course};
 
     fn effect(arguments: Value) -> Effect {
         course(&SPEC, arguments, &Fixture::default()).expect("pauses").effect

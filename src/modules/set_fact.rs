@@ -64,8 +64,8 @@ impl Course for SetFact {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, course};
     use super::*;
+    use crate::modules::fixture::{Fixture, course};
 
     #[test]
     fn values_keep_their_type_and_null_is_a_value() {

@@ -175,8 +175,8 @@ impl State for Systemd {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, bind};
     use super::*;
+    use crate::modules::fixture::{Fixture, bind};
 
     const SEEN: &str = "looked systemd\nmanager systemd\nrunning no\npid \nshow LoadState=loaded\nenabled disabled\n";
 
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_scope_goes_to_systemctl() {
         let change = change(json!({"daemon_reload": true, "scope": "user"}), "");
-        let super::super::Act::Script { script, .. } = &change.steps[0].act else { panic!("a script") };
+        let crate::modules::Act::Script { script, .. } = &change.steps[0].act else { panic!("a script") };
         assert!(script.as_str().ends_with("systemctl --user daemon-reload\n"), "{}", script.as_str());
     }
 }

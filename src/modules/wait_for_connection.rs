@@ -67,8 +67,8 @@ impl Gate for WaitForConnection {
 mod tests {
     use serde_json::json;
 
-    use super::super::fixture::{Fixture, gate};
     use super::*;
+    use crate::modules::fixture::{Fixture, gate};
 
     #[test]
     fn it_tries_to_log_in_until_it_can() {

@@ -120,10 +120,10 @@ impl Sink for AdHoc {
 mod tests {
     use serde_json::json;
 
-    use super::super::out::fixture::Written;
     use super::*;
     use crate::base::Value;
     use crate::event::fixture::{event, finished, key};
+    use crate::report::out::fixture::Written;
 
     fn printed(module: &str, one_line: bool, status: Status, result: Value) -> String {
         let written = Written::default();

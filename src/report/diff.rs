@@ -41,8 +41,8 @@ pub(super) fn diff_lines(diff: &StepDiff) -> Vec<Line> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::style::Paint;
     use super::*;
+    use crate::report::style::Paint;
 
     #[test]
     fn a_difference_has_ansibles_headers_and_no_escape_sequences() {

@@ -43,9 +43,9 @@ impl Sink for JsonLines {
 
 #[cfg(test)]
 mod tests {
-    use super::super::out::fixture::Written;
     use super::*;
     use crate::event::fixture::{event, every_kind};
+    use crate::report::out::fixture::Written;
 
     #[test]
     fn every_event_is_one_line_that_reads_back() {

@@ -83,8 +83,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::style::Paint;
     use super::*;
+    use crate::report::style::Paint;
 
     #[test]
     fn a_screens_recap_has_columns_as_wide_as_what_stands_in_them() {

@@ -15,6 +15,8 @@ mod guard;
 mod handlers;
 mod host;
 mod items;
+mod keep;
+mod meta;
 mod outcome;
 mod play;
 mod render;

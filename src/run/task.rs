@@ -17,7 +17,7 @@ use super::play::BatchRun;
 use super::render::{Room, Trouble};
 use crate::base::{Map, Value, Var, parse_duration, to_text};
 use crate::event::{EventKind, Status, TaskKey};
-use crate::modules::{Effect, Failure, Meta};
+use crate::modules::Failure;
 use crate::plan::Task;
 
 /// How a host's failure at a task is taken.
@@ -287,175 +287,8 @@ impl BatchRun {
         Ok(prepared)
     }
 
-    /// Keeps what a result leaves: counts, facts, the registered variable, notifications, the host's standing.
-    fn keep(&self, task: &Task, host: &Arc<Host>, result: &HostResult, rescue: Rescue) {
-        if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object)
-            && !ends(result.status)
-        {
-            host.add_facts(facts);
-            if task.module.name == "setup" {
-                host.state().gathered = true;
-            }
-        }
-        let mut state = host.state();
-        if let Some(name) = &task.register {
-            let var = match &result.unknown {
-                Some(why) => Var::Unknown(why.as_str().into()),
-                None => Var::data(Value::Object(result.result.clone())),
-            };
-            state.registered.insert(name.clone(), var);
-        }
-        for name in &result.notified {
-            if !state.notified.contains(name) {
-                state.notified.push(name.clone());
-            }
-        }
-        let tally = &mut state.tally;
-        match result.status {
-            Status::Ok => tally.ok += 1,
-            Status::Changed => {
-                tally.ok += 1;
-                tally.changed += 1;
-            }
-            Status::Skipped => tally.skipped += 1,
-            Status::Unpredictable => tally.unpredictable += 1,
-            Status::Ignored => {
-                tally.ok += 1;
-                tally.ignored += 1;
-                // A command that failed has changed something all the same.
-                tally.changed += u32::from(result.result.get("changed") == Some(&Value::from(true)));
-            }
-            Status::Unreachable | Status::Unknown => tally.unreachable += 1,
-            Status::Failed if rescue == Rescue::Taken => tally.rescued += 1,
-            Status::Failed | Status::Bug => tally.failed += 1,
-        }
-        match result.status {
-            Status::Unreachable | Status::Unknown => state.standing = Standing::Unreachable,
-            Status::Failed | Status::Bug => {
-                let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name).to_owned();
-                state.failure = Some((name, result.result.clone()));
-                if rescue == Rescue::None {
-                    state.standing = Standing::Failed;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// What a task that ran once left is every host's.
-    fn share(&self, task: &Task, from: &Arc<Host>, result: &HostResult, hosts: &[Arc<Host>]) {
-        for host in hosts.iter().filter(|host| !Arc::ptr_eq(host, from)) {
-            if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object) {
-                host.add_facts(facts);
-            }
-            let mut state = host.state();
-            if let Some(name) = &task.register {
-                let var = match &result.unknown {
-                    Some(why) => Var::Unknown(why.as_str().into()),
-                    None => Var::data(Value::Object(result.result.clone())),
-                };
-                state.registered.insert(name.clone(), var);
-            }
-            for name in &result.notified {
-                if !state.notified.contains(name) {
-                    state.notified.push(name.clone());
-                }
-            }
-            if let Some(Effect::Facts { facts, .. }) = result.effects.first() {
-                for (name, value) in facts {
-                    state.registered.insert(name.clone(), Var::data(value.clone()));
-                }
-            }
-        }
-    }
-
-    /// Does to the run what a module asked for.
-    fn effect(&self, effect: &Effect, host: &Arc<Host>) {
-        match effect {
-            Effect::None | Effect::Meta(_) | Effect::Pause { .. } => {}
-            Effect::Facts { facts, .. } => {
-                let mut state = host.state();
-                for (name, value) in facts {
-                    state.registered.insert(name.clone(), Var::data(value.clone()));
-                }
-            }
-            Effect::AddHost { name, groups, variables } => {
-                let mut wrong = Vec::new();
-                self.run.change_inventory(|inventory| {
-                    wrong = inventory.add_host(&self.run.sources, name, groups, variables).1
-                });
-                for diagnostic in &wrong {
-                    self.run.warn(crate::diag::render(diagnostic, &self.run.sources, false));
-                }
-            }
-        }
-    }
-
-    /// `meta:`; gives the hosts that go on.
-    pub(super) async fn meta(
-        self: &Arc<Self>,
-        task: &Arc<Task>,
-        meta: Meta,
-        hosts: Vec<Arc<Host>>,
-        locals: &Locals,
-    ) -> Vec<Arc<Host>> {
-        // `end_host` and `reset_connection` ask each host's condition, the others only the first's (facts/ansible.md §9.6).
-        let per_host = matches!(meta, Meta::EndHost | Meta::ResetConnection);
-        let mut chosen: Vec<Arc<Host>> = Vec::new();
-        for host in &hosts {
-            match self.room(host, task, locals).first_false(&task.keywords.when).await {
-                Ok(None) => chosen.push(Arc::clone(host)),
-                Ok(Some(_)) | Err(Trouble::Unknown(_)) => {}
-                Err(Trouble::Failed(failure)) => {
-                    return self.all_failed(task, "meta", hosts, Trouble::Failed(failure), Rescue::None).await;
-                }
-            }
-            if !per_host {
-                break;
-            }
-        }
-        if chosen.is_empty() {
-            return hosts;
-        }
-        match meta {
-            Meta::Noop | Meta::RefreshInventory => {}
-            Meta::FlushHandlers => return self.flush(hosts).await,
-            Meta::ClearHostErrors => {
-                for host in self.play.hosts.iter() {
-                    let mut state = host.state();
-                    if state.standing.is_out() {
-                        state.forgiven = true;
-                    }
-                }
-            }
-            Meta::ClearFacts => {
-                for host in &hosts {
-                    let mut state = host.state();
-                    state.facts.clear();
-                    state.gathered = false;
-                }
-            }
-            Meta::EndPlay => {
-                self.play.ended.store(true, Ordering::SeqCst);
-                self.ended.store(true, Ordering::SeqCst);
-            }
-            Meta::EndBatch => self.ended.store(true, Ordering::SeqCst),
-            Meta::EndHost => {
-                for host in &chosen {
-                    host.state().standing = Standing::Ended;
-                }
-            }
-            Meta::ResetConnection => {
-                for host in &chosen {
-                    self.run.disconnect(host).await;
-                }
-            }
-        }
-        hosts.into_iter().filter(|host| host.standing() == Standing::Active).collect()
-    }
-
     /// A task that can't even be started fails on all hosts.
-    async fn all_failed(
+    pub(super) async fn all_failed(
         self: &Arc<Self>,
         task: &Arc<Task>,
         name: &str,
@@ -548,7 +381,7 @@ impl BatchRun {
 pub(super) type Locals = Arc<std::collections::HashMap<String, indexmap::IndexMap<String, Var>>>;
 
 /// Whether a host is out after this.
-fn ends(status: Status) -> bool {
+pub(super) fn ends(status: Status) -> bool {
     status.ends_host()
 }
 

@@ -9,10 +9,11 @@ use crate::base::{Output, RunId};
 use crate::diag::{Severity, render_all};
 use crate::event::Status;
 use crate::inventory::LoadOptions;
+use crate::modules;
 use crate::plan::{Compiler, Selection};
+use crate::playbook;
 use crate::transport::fake::Fake;
 use crate::transport::{Command, Lost, Unreachable};
-use crate::{modules, playbook};
 
 /// Keeps events in memory.
 #[derive(Default)]

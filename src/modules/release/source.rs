@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::super::{Arguments, Controller, Failure, Folder};
 use crate::base::LocalFile;
+use crate::modules::{Arguments, Controller, Failure, Folder};
 
 /// What is pushed.
 #[derive(Debug, Clone, PartialEq)]

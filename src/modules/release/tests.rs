@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::super::fixture::{Fixture, SHELLS, Shell, bind, run_script_with};
-use super::super::{Act, Step};
 use super::*;
 use crate::base::{Content, Value};
+use crate::modules::fixture::{Fixture, SHELLS, Shell, bind, run_script_with};
+use crate::modules::{Act, Step};
 
 /// A host: a folder, a shell, and what this machine has to push.
 struct Host {

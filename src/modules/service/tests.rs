@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::super::fixture::{Fixture, SHELLS, Shell, bind, run_script};
 use super::*;
+use crate::modules::fixture::{Fixture, SHELLS, Shell, bind, run_script};
 
 fn service(arguments: Value) -> Service {
     let checked = Arguments::check(&SPEC, arguments.as_object().cloned().unwrap_or_default()).expect("arguments");
@@ -45,7 +45,7 @@ fn bring(shell: Shell, service: &Service) -> Result<Vec<String>, String> {
     let done = change.steps.iter().map(|step| step.summary.clone()).collect();
     let mut outputs = Vec::new();
     for step in &change.steps {
-        let super::super::Act::Script { script, .. } = &step.act else { panic!("a script") };
+        let crate::modules::Act::Script { script, .. } = &step.act else { panic!("a script") };
         outputs.push(Applied::Output(run_script(&shell, script)));
     }
     service.finish(change, &outputs).map_err(|failure| failure.message)?;
@@ -240,7 +240,7 @@ fn upstart_is_read_and_told() {
     let summaries: Vec<&str> = change.steps.iter().map(|step| step.summary.as_str()).collect();
     assert_eq!(summaries, ["disable m", "start m"]);
     for step in &change.steps {
-        let super::super::Act::Script { script, .. } = &step.act else { panic!("a script") };
+        let crate::modules::Act::Script { script, .. } = &step.act else { panic!("a script") };
         let output = run(script);
         assert_eq!((output.status, output.err()), (0, String::new()));
     }

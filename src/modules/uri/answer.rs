@@ -1,7 +1,7 @@
 //! What an answer becomes: Ansible's keys.
 
-use super::super::{Failure, HttpRequest, HttpResponse};
 use crate::base::{Map, Value};
+use crate::modules::{Failure, HttpRequest, HttpResponse};
 
 /// The result, or the failure when the status is none of the wanted.
 pub(super) fn judge(

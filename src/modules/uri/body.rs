@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::{Arguments, Failure};
 use crate::base::{Value, to_text, type_name};
+use crate::modules::{Arguments, Failure};
 
 /// A body, and the Content-Type that goes with it.
 pub(super) struct Body {

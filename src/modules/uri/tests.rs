@@ -1,8 +1,8 @@
 use serde_json::json;
 
-use super::super::HttpResponse;
-use super::super::fixture::{Fixture, SHELLS, bind, gate, run_script};
 use super::*;
+use crate::modules::HttpResponse;
+use crate::modules::fixture::{Fixture, SHELLS, bind, gate, run_script};
 
 fn response(status: u16, kind: &str, body: &str) -> Result<HttpResponse, String> {
     Ok(HttpResponse {

@@ -1,7 +1,7 @@
 use serde_json::json;
 
-use super::super::fixture::{Fixture, gate};
 use super::*;
+use crate::modules::fixture::{Fixture, gate};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -162,8 +162,8 @@ fn the_scripts_run_in_both_shells() {
     let file = folder.path().join("it's here");
     std::fs::write(&file, "first\nlast\n").expect("written");
     let path = file.display().to_string();
-    for shell in super::super::fixture::SHELLS {
-        let run = |script: Script| super::super::fixture::run_script(shell, &script);
+    for shell in crate::modules::fixture::SHELLS {
+        let run = |script: Script| crate::modules::fixture::run_script(shell, &script);
         assert_eq!(run(path_script(&path, true)).out(), "present\nfirst\nlast\n", "{shell:?}");
         assert_eq!(run(path_script(&format!("{path}x"), true)).out(), "absent\n", "{shell:?}");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,0 +1,77 @@
+//! `meta:` on the hosts of a batch.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::guard::Standing;
+use super::host::Host;
+use super::play::BatchRun;
+use super::render::Trouble;
+use super::task::{Locals, Rescue};
+use crate::modules::Meta;
+use crate::plan::Task;
+
+impl BatchRun {
+    /// `meta:`; gives the hosts that go on.
+    pub(super) async fn meta(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        meta: Meta,
+        hosts: Vec<Arc<Host>>,
+        locals: &Locals,
+    ) -> Vec<Arc<Host>> {
+        // `end_host` and `reset_connection` ask each host's condition, the others only the first's (facts/ansible.md §9.6).
+        let per_host = matches!(meta, Meta::EndHost | Meta::ResetConnection);
+        let mut chosen: Vec<Arc<Host>> = Vec::new();
+        for host in &hosts {
+            match self.room(host, task, locals).first_false(&task.keywords.when).await {
+                Ok(None) => chosen.push(Arc::clone(host)),
+                Ok(Some(_)) | Err(Trouble::Unknown(_)) => {}
+                Err(Trouble::Failed(failure)) => {
+                    return self.all_failed(task, "meta", hosts, Trouble::Failed(failure), Rescue::None).await;
+                }
+            }
+            if !per_host {
+                break;
+            }
+        }
+        if chosen.is_empty() {
+            return hosts;
+        }
+        match meta {
+            Meta::Noop | Meta::RefreshInventory => {}
+            Meta::FlushHandlers => return self.flush(hosts).await,
+            Meta::ClearHostErrors => {
+                for host in self.play.hosts.iter() {
+                    let mut state = host.state();
+                    if state.standing.is_out() {
+                        state.forgiven = true;
+                    }
+                }
+            }
+            Meta::ClearFacts => {
+                for host in &hosts {
+                    let mut state = host.state();
+                    state.facts.clear();
+                    state.gathered = false;
+                }
+            }
+            Meta::EndPlay => {
+                self.play.ended.store(true, Ordering::SeqCst);
+                self.ended.store(true, Ordering::SeqCst);
+            }
+            Meta::EndBatch => self.ended.store(true, Ordering::SeqCst),
+            Meta::EndHost => {
+                for host in &chosen {
+                    host.state().standing = Standing::Ended;
+                }
+            }
+            Meta::ResetConnection => {
+                for host in &chosen {
+                    self.run.disconnect(host).await;
+                }
+            }
+        }
+        hosts.into_iter().filter(|host| host.standing() == Standing::Active).collect()
+    }
+}
