@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests read what the program wrote")]
 
 mod booted;
+mod ansible;
 mod diagnostics;
 mod faults;
 mod hermetic;

@@ -24,9 +24,14 @@ pub(super) const FILTERS: &[(&str, Filter)] = &[
     ("comment", comment),
     ("urlencode", urlencode),
     ("center", center),
-    ("wordcount", |_, call| Ok(Jinja::from(call.input_text()?.split_whitespace().count()))),
+    ("wordcount", |_, call| Ok(Jinja::from(words(&call.input_text()?)))),
     ("type_debug", type_debug),
 ];
+
+/// How many runs of letters, digits and underscores there are: `a-b` is two words, as in Jinja.
+fn words(text: &str) -> usize {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty()).count()
+}
 
 fn split(_: &mut State, call: &Call) -> Result<Jinja, Error> {
     let text = call.input_text()?;
