@@ -2,8 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests read what the program wrote")]
 
-mod booted;
 mod ansible;
+mod booted;
 mod diagnostics;
 mod faults;
 mod hermetic;
