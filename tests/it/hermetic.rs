@@ -222,7 +222,7 @@ impl Started {
     /// Waits until it has said something on standard output.
     #[track_caller]
     pub(crate) fn until_said(&mut self, text: &str) {
-        wait(&format!("it says `{text}`"), 20, || {
+        wait(&format!("it says `{text}`"), 90, || {
             let out = self.out();
             if out.contains(text) {
                 return Some(());
@@ -237,7 +237,7 @@ impl Started {
     /// Waits until the journal of its run holds such an event.
     #[track_caller]
     pub(crate) fn until_journal(&mut self, event: &str, place: &Place) {
-        wait(&format!("the journal has {event}"), 20, || {
+        wait(&format!("the journal has {event}"), 90, || {
             if place.journal().contains(event) {
                 return Some(());
             }
