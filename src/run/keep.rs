@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::guard::Standing;
-use super::host::Host;
+use super::host::{Host, HostState};
 use super::outcome::HostResult;
 use super::play::BatchRun;
 use super::task::{Rescue, ends};
-use crate::base::{Value, Var};
+use crate::base::{Map, Value, Var};
 use crate::event::Status;
 use crate::modules::Effect;
 use crate::plan::Task;
@@ -24,18 +24,7 @@ impl BatchRun {
             }
         }
         let mut state = host.state();
-        if let Some(name) = &task.register {
-            let var = match &result.unknown {
-                Some(why) => Var::Unknown(why.as_str().into()),
-                None => Var::data(Value::Object(result.result.clone())),
-            };
-            state.registered.insert(name.clone(), var);
-        }
-        for name in &result.notified {
-            if !state.notified.contains(name) {
-                state.notified.push(name.clone());
-            }
-        }
+        remember(&mut state, task, result);
         let tally = &mut state.tally;
         match result.status {
             Status::Ok => tally.ok += 1,
@@ -75,22 +64,9 @@ impl BatchRun {
                 host.add_facts(facts);
             }
             let mut state = host.state();
-            if let Some(name) = &task.register {
-                let var = match &result.unknown {
-                    Some(why) => Var::Unknown(why.as_str().into()),
-                    None => Var::data(Value::Object(result.result.clone())),
-                };
-                state.registered.insert(name.clone(), var);
-            }
-            for name in &result.notified {
-                if !state.notified.contains(name) {
-                    state.notified.push(name.clone());
-                }
-            }
+            remember(&mut state, task, result);
             if let Some(Effect::Facts { facts, .. }) = result.effects.first() {
-                for (name, value) in facts {
-                    state.registered.insert(name.clone(), Var::data(value.clone()));
-                }
+                set_facts(&mut state, facts);
             }
         }
     }
@@ -101,9 +77,7 @@ impl BatchRun {
             Effect::None | Effect::Meta(_) | Effect::Pause { .. } => {}
             Effect::Facts { facts, .. } => {
                 let mut state = host.state();
-                for (name, value) in facts {
-                    state.registered.insert(name.clone(), Var::data(value.clone()));
-                }
+                set_facts(&mut state, facts);
             }
             Effect::AddHost { name, groups, variables } => {
                 let mut wrong = Vec::new();
@@ -115,5 +89,28 @@ impl BatchRun {
                 }
             }
         }
+    }
+}
+
+/// Takes the variable that the task registers and the handlers that it notified.
+fn remember(state: &mut HostState, task: &Task, result: &HostResult) {
+    if let Some(name) = &task.register {
+        let var = match &result.unknown {
+            Some(why) => Var::Unknown(why.as_str().into()),
+            None => Var::data(Value::Object(result.result.clone())),
+        };
+        state.registered.insert(name.clone(), var);
+    }
+    for name in &result.notified {
+        if !state.notified.contains(name) {
+            state.notified.push(name.clone());
+        }
+    }
+}
+
+/// Takes what `set_fact` sets.
+fn set_facts(state: &mut HostState, facts: &Map) {
+    for (name, value) in facts {
+        state.registered.insert(name.clone(), Var::data(value.clone()));
     }
 }
