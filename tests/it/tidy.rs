@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Who may import whom. `app` may import everything.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
@@ -131,4 +132,27 @@ fn no_test_file_is_forgotten() {
             assert!(main.contains(&format!("mod {module};")), "tests/it/{name} is not in main.rs");
         }
     }
+}
+
+/// A merge that was committed half done breaks whatever reads the file, and git says nothing.
+#[test]
+fn no_file_has_the_marks_of_an_unfinished_merge() {
+    let listed = Command::new("git")
+        .args(["ls-files", "-z"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("git lists the files");
+    assert!(listed.status.success(), "git ls-files: {}", String::from_utf8_lossy(&listed.stderr));
+    let marks = ["<<<<<<< ", ">>>>>>> "];
+    let mut wrong = Vec::new();
+    for name in listed.stdout.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
+        let name = String::from_utf8_lossy(name).into_owned();
+        let Ok(text) = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&name)) else { continue };
+        for (number, line) in text.lines().enumerate() {
+            if marks.iter().any(|mark| line.starts_with(mark)) {
+                wrong.push(format!("{name}:{}", number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "unfinished merges: {wrong:?}");
 }
