@@ -4,16 +4,18 @@
 //! plan. It is the only type that is serialised; [`VERSION`] and the rules in `journal` say how it may grow:
 //! new fields have defaults, new kinds are ignored by old readers, nothing changes its meaning.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Map, PlayId, RunId, TaskId};
+use crate::base::{Map, PlayId, TaskId};
 
 #[cfg(test)]
 pub(crate) mod fixture;
+mod kind;
 mod names;
+
+pub(crate) use kind::EventKind;
 
 /// The version of the events' form.
 pub(crate) const VERSION: u32 = 1;
@@ -55,6 +57,9 @@ pub(crate) struct StepLine {
     /// Its effect can't be known beforehand.
     #[serde(default)]
     pub(crate) opaque: bool,
+    /// Doing it twice is not the same as doing it once (a restart), though what it does is known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) once: bool,
 }
 
 /// A text or state before and after.
@@ -145,271 +150,37 @@ pub(crate) struct Halt {
     pub(crate) value: String,
 }
 
-/// What happened. Past tense.
+/// How a run ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ended {
+    /// All that was planned was done.
+    #[default]
+    Complete,
+    /// Some hosts failed or could not be reached; no guard stopped it.
+    Failed,
+    /// A guard stopped it.
+    Halted,
+    /// A person or the time that it was given stopped it: nothing new was started.
+    Stopped,
+    /// It was given up for good: what had to be undone was, and it is not to be resumed.
+    Aborted,
+    /// Our own process could not go on.
+    Broken,
+}
+
+/// One task that takes a temporary setting back, with its arguments as they were worked out before the setting was
+/// changed: the original value is in them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum EventKind {
-    /// The run began.
-    RunStarted {
-        /// [`VERSION`].
-        version: u32,
-        /// The run.
-        run: RunId,
-        /// stagger's version.
-        program: String,
-        /// What is run: playbook paths, or the pattern and module of `exec`.
-        title: String,
-        /// Inventory sources.
-        inventory: Vec<String>,
-        /// `user@bastion`.
-        operator: String,
-        /// Whether it is a preview.
-        check: bool,
-        /// Digests of playbooks, inventory and variables: what a resume compares.
-        #[serde(default)]
-        pinned: BTreeMap<String, String>,
-        /// The words of the command line, the program's name first: what the next command is made of.
-        #[serde(default)]
-        command: Vec<String>,
-        /// The plays to come, as far as they are known beforehand, in order; the place in the list is the play's id.
-        #[serde(default)]
-        plays: Vec<PlannedPlay>,
-    },
-    /// A play began.
-    PlayStarted {
-        /// Which.
-        play: PlayId,
-        /// Its name, or its pattern.
-        name: String,
-        /// Its hosts in order.
-        hosts: Vec<String>,
-        /// How many batches, when all that is left goes as planned.
-        batches: u32,
-        /// `one at a time, leader last`, for people; may be empty.
-        order: String,
-        /// How many tasks each host has, as far as that is known beforehand; 0 when it is not. For progress only.
-        #[serde(default)]
-        tasks: u32,
-    },
-    /// A play has no hosts.
-    PlaySkipped {
-        /// Which.
-        play: PlayId,
-        /// Its name.
-        name: String,
-        /// Why.
-        why: String,
-    },
-    /// A batch began.
-    BatchStarted {
-        /// The play.
-        play: PlayId,
-        /// Which, from 0.
-        batch: u32,
-        /// Of how many.
-        batches: u32,
-        /// Its hosts in order.
-        hosts: Vec<String>,
-    },
-    /// A task began on the first of its hosts.
-    TaskStarted {
-        /// Which.
-        key: TaskKey,
-        /// Its name.
-        name: String,
-        /// Its module.
-        module: String,
-        /// Whether it is a handler.
-        handler: bool,
-        /// `file:line` where it stands.
-        place: String,
-        /// How many hosts it is for.
-        hosts: u32,
-    },
-    /// A host began a task. Written before anything is done.
-    HostStarted {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-    },
-    /// A host is about to be changed. Written and synced before the act.
-    ActStarted {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-        /// The loop item's index, from 0; 0 without a loop.
-        item: u32,
-        /// The steps, in order.
-        steps: Vec<StepLine>,
-    },
-    /// The steps were done, or failed.
-    ActFinished {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-        /// The loop item's index.
-        item: u32,
-        /// Whether they were.
-        done: bool,
-    },
-    /// One item of a loop came to an end.
-    ItemFinished {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-        /// The item as people see it.
-        item: String,
-        /// Another host on which it was done (`delegate_to`).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        delegate: Option<String>,
-        /// That host's address, where it is not its name.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        delegate_address: Option<String>,
-        /// What it came to.
-        status: Status,
-        /// The steps (would be) done.
-        steps: Vec<StepLine>,
-        /// The result, masked; empty under `no_log`.
-        result: Map,
-    },
-    /// A task is tried again on a host (`until`, `retries`).
-    Retrying {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-        /// The task's name.
-        name: String,
-        /// How many tries are left.
-        left: u32,
-    },
-    /// A host waits for something.
-    Waiting {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-        /// The module that waits.
-        module: String,
-        /// Why it waits.
-        why: String,
-        /// For how long already, milliseconds.
-        waited: u64,
-        /// For how long at most, milliseconds.
-        within: u64,
-    },
-    /// Bytes of an upload were sent. Not kept in the journal.
-    Sent {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-        /// So far.
-        bytes: u64,
-        /// Of so many.
-        of: u64,
-    },
-    /// A host ended a task.
-    HostFinished {
-        /// The task.
-        key: TaskKey,
-        /// The host.
-        host: String,
-        /// Another host on which it was done (`delegate_to`).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        delegate: Option<String>,
-        /// That host's address, where it is not its name.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        delegate_address: Option<String>,
-        /// What it came to.
-        status: Status,
-        /// The steps (would be) done, without those of loop items.
-        #[serde(default)]
-        steps: Vec<StepLine>,
-        /// The result as registered, masked; only `censored` under `no_log`.
-        result: Map,
-        /// One line for people: why it failed, was skipped, or is unknown; may be empty.
-        message: String,
-        /// Milliseconds that it took.
-        took: u64,
-        /// A rescue section takes the failure.
-        #[serde(default)]
-        rescued: bool,
-        /// Handlers that it notified.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        notified: Vec<String>,
-        /// The host's counts so far.
-        tally: Tally,
-    },
-    /// All hosts of the batch ended a task.
-    TaskFinished {
-        /// Which.
-        key: TaskKey,
-    },
-    /// A file was included for some hosts.
-    Included {
-        /// The include task.
-        key: TaskKey,
-        /// The file.
-        file: String,
-        /// For whom.
-        hosts: Vec<String>,
-        /// The item of a loop, as people see it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        item: Option<String>,
-    },
-    /// A batch ended.
-    BatchFinished {
-        /// The play.
-        play: PlayId,
-        /// Which.
-        batch: u32,
-    },
-    /// A guard stopped the play: nothing new is started.
-    Halted {
-        /// The play.
-        play: PlayId,
-        /// Why.
-        halt: Halt,
-    },
-    /// A play ended.
-    PlayFinished {
-        /// Which.
-        play: PlayId,
-    },
-    /// Something that people should know.
-    Warning {
-        /// What.
-        message: String,
-    },
-    /// A line for people from a module (`debug`, `pause`), outside any result.
-    Note {
-        /// The line.
-        message: String,
-    },
-    /// The run is being ended early.
-    Cancelling {
-        /// Why: `interrupted`, `a second interrupt`, `the journal cannot be written: …`.
-        why: String,
-    },
-    /// The run ended.
-    RunFinished {
-        /// Counts by host, hosts in inventory order; hosts never attempted have none.
-        tallies: Vec<(String, Tally)>,
-        /// Hosts that plays named and nothing was tried on.
-        not_attempted: Vec<String>,
-        /// Handlers notified and not run, by host.
-        #[serde(default)]
-        pending_handlers: BTreeMap<String, Vec<String>>,
-        /// Whether a guard or a person stopped it.
-        halted: bool,
-        /// The exit code.
-        exit: u8,
-    },
+pub(crate) struct UndoTask {
+    /// The task's id in the plan.
+    pub(crate) task: TaskId,
+    /// Its name, for people.
+    pub(crate) name: String,
+    /// The module.
+    pub(crate) module: String,
+    /// Its arguments.
+    pub(crate) arguments: Map,
 }
 
 /// Wall time and time since the run began, in one place; tests have a fixed one.
@@ -460,6 +231,10 @@ pub(crate) trait Sink: Send {
     fn sync(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+
+    /// Hands what it has gathered to the operating system, so that the death of this process loses none of it. Called
+    /// whenever nothing more is queued; a failure is kept for the next [`Sink::on`] or [`Sink::sync`].
+    fn hand_over(&mut self) {}
 
     /// Called several times a second, also when nothing happens, so that clocks and spinners go on.
     fn tick(&mut self) {}

@@ -11,7 +11,7 @@ use crate::base::{Masker, RunId, Secret};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
 use crate::diag::{Diagnostic, Severity, Sources, render_all};
-use crate::event::{Bus as _, Clock, EventKind, PlannedPlay, Sink};
+use crate::event::{Bus as _, Clock, Ended, EventKind, PlannedPlay, Sink};
 use crate::inventory::{Inventory, Level, LoadOptions, Strictness};
 use crate::journal::{Journal, StateFolder};
 use crate::plan::{Layer, Plan, Play};
@@ -246,11 +246,12 @@ impl Session {
         }
         let exit = exit_of(&summary, bus.failed().is_cancelled());
         bus.emit(EventKind::RunFinished {
-            tallies: summary.tallies,
-            not_attempted: summary.not_attempted,
-            pending_handlers: summary.pending,
+            tallies: summary.tallies.clone(),
+            not_attempted: summary.not_attempted.clone(),
+            pending_handlers: summary.pending.clone(),
             halted: summary.halted || summary.interrupted || summary.error.is_some(),
             exit: exit.code(rules),
+            ended: ended_of(&summary, bus.failed().is_cancelled()),
         });
         let ended = tokio::task::spawn_blocking(move || bus.finish()).await;
         match ended {
@@ -389,6 +390,21 @@ fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
         Exit::NoTarget
     } else {
         Exit::Ok
+    }
+}
+
+/// How the run ended, for whoever comes after it.
+fn ended_of(summary: &run::Summary, journal_failed: bool) -> Ended {
+    if journal_failed || summary.error.is_some() {
+        Ended::Broken
+    } else if summary.interrupted {
+        Ended::Stopped
+    } else if summary.halted {
+        Ended::Halted
+    } else if summary.failed || summary.unreachable {
+        Ended::Failed
+    } else {
+        Ended::Complete
     }
 }
 

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
+use std::collections::BTreeMap;
+
 use super::*;
+use crate::base::RunId;
 
 /// An event at a fixed time.
 pub(crate) fn event(kind: EventKind) -> Event {
@@ -57,7 +60,7 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
     };
     let steps = || {
         let diff = StepDiff { before_header: text(), after_header: text(), before: text(), after: text() };
-        vec![StepLine { summary: text(), diff: Some(diff), opaque: false }]
+        vec![StepLine { summary: text(), diff: Some(diff), opaque: false, once: false }]
     };
     let host = || name.to_owned();
     vec![
@@ -93,6 +96,7 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
             key: key(),
             host: host(),
             item: text(),
+            index: 0,
             status: Status::Changed,
             steps: steps(),
             result: result(),
@@ -128,6 +132,37 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
             pending_handlers: BTreeMap::from([(host(), vec![text()])]),
             halted: false,
             exit: 2,
+            ended: Ended::Failed,
         },
+        EventKind::Resumed {
+            program: named(),
+            operator: text(),
+            command: vec![text()],
+            pinned: BTreeMap::from([(named(), named())]),
+        },
+        EventKind::UndoArmed {
+            entry: 0,
+            key: key(),
+            host: host(),
+            item: 0,
+            name: text(),
+            tasks: vec![UndoTask { task: TaskId(1), name: text(), module: named(), arguments: result() }],
+        },
+        EventKind::UndoStarted { entry: 0, host: host(), name: text() },
+        EventKind::UndoFinished { entry: 0, host: host(), name: text(), done: false, message: text() },
+        EventKind::Held { play: PlayId(0), batch: 0, hosts: vec![host()], why: text() },
+        EventKind::Released { play: PlayId(0), batch: 0, by: text() },
+        EventKind::Baking { play: PlayId(0), batch: 0, waited: 1000, within: 60_000 },
+        EventKind::Baked { play: PlayId(0), batch: 0 },
+        EventKind::Controlled {
+            request: 0,
+            by: text(),
+            command: named(),
+            argument: text(),
+            reason: text(),
+            answer: text(),
+        },
+        EventKind::HostSkipped { host: host(), by: text(), reason: text() },
+        EventKind::LeaseTaken { host: host() },
     ]
 }

@@ -27,6 +27,17 @@ impl EventKind {
         "note",
         "cancelling",
         "run_finished",
+        "resumed",
+        "undo_armed",
+        "undo_started",
+        "undo_finished",
+        "held",
+        "released",
+        "baking",
+        "baked",
+        "controlled",
+        "host_skipped",
+        "lease_taken",
     ];
 
     /// Its name.
@@ -54,6 +65,17 @@ impl EventKind {
             Self::Note { .. } => "note",
             Self::Cancelling { .. } => "cancelling",
             Self::RunFinished { .. } => "run_finished",
+            Self::Resumed { .. } => "resumed",
+            Self::UndoArmed { .. } => "undo_armed",
+            Self::UndoStarted { .. } => "undo_started",
+            Self::UndoFinished { .. } => "undo_finished",
+            Self::Held { .. } => "held",
+            Self::Released { .. } => "released",
+            Self::Baking { .. } => "baking",
+            Self::Baked { .. } => "baked",
+            Self::Controlled { .. } => "controlled",
+            Self::HostSkipped { .. } => "host_skipped",
+            Self::LeaseTaken { .. } => "lease_taken",
         }
     }
 }

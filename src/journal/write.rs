@@ -126,8 +126,8 @@ impl Sink for Journal {
         self.commit()
     }
 
-    fn tick(&mut self) {
-        // So that others can follow; a failure is kept for the next who asks.
+    fn hand_over(&mut self) {
+        // Others follow it, and a run that is killed is resumed from it; a failure is kept for the next who asks.
         let _ = self.write_out();
     }
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_in_the_file_after_a_tick_and_only_then() {
+    fn events_are_in_the_file_once_they_are_handed_over_and_only_then() {
         let place = tempfile::tempdir().unwrap();
         let state = StateFolder::open(place.path()).unwrap();
         let mut journal = Journal::create(&state, &RunId::new(7, 7)).unwrap();
@@ -188,7 +188,7 @@ mod tests {
         let header = length();
         journal.on(&event(EventKind::Note { message: "hello".to_owned() })).unwrap();
         assert_eq!(length(), header);
-        journal.tick();
+        journal.hand_over();
         assert!(length() > header);
     }
 

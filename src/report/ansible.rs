@@ -291,7 +291,17 @@ impl Sink for Ansible {
                 self.tasks.remove(key);
                 Ok(())
             }
-            EventKind::ItemFinished { key, host, item, delegate, delegate_address, status, steps, result } => {
+            EventKind::ItemFinished {
+                key,
+                host,
+                item,
+                index: _,
+                delegate,
+                delegate_address,
+                status,
+                steps,
+                result,
+            } => {
                 self.task(key)?;
                 self.looped.insert((key.clone(), host.clone()));
                 self.diffs(steps)?;

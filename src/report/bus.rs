@@ -215,6 +215,9 @@ impl Worker {
                 // `drop` ends the queue; a sink that failed gets nothing more.
                 return;
             }
+            if self.queue.lock().events.is_empty() {
+                sink.hand_over();
+            }
             if ticked.elapsed() >= TICK {
                 sink.tick();
                 ticked = Instant::now();

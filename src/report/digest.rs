@@ -39,7 +39,7 @@ pub(super) fn halted(play: &str, halt: &Halt) -> String {
 
 /// The lines after the last result.
 pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look: Look) -> Vec<Line> {
-    let EventKind::RunFinished { tallies, not_attempted, pending_handlers, halted: stopped, exit } = end else {
+    let EventKind::RunFinished { tallies, not_attempted, pending_handlers, halted: stopped, exit, .. } = end else {
         return Vec::new();
     };
     let mut lines = failed(failures, look);

@@ -5,13 +5,13 @@
 //! the host and keep no secret.
 
 use crate::base::Masker;
-use crate::event::{EventKind, PlannedPlay, StepLine};
+use crate::event::{EventKind, PlannedPlay, StepLine, UndoTask};
 
 /// Masks every text that may hold a secret. No `..` here: a field that is added has to be thought of.
 pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
     let text = |text: &mut String| masker.mask_in(text);
     let steps = |steps: &mut Vec<StepLine>| {
-        for StepLine { summary, diff, opaque: _ } in steps {
+        for StepLine { summary, diff, opaque: _, once: _ } in steps {
             masker.mask_in(summary);
             if let Some(diff) = diff {
                 for text in [&mut diff.before_header, &mut diff.after_header, &mut diff.before, &mut diff.after] {
@@ -59,6 +59,7 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             key: _,
             host: _,
             item,
+            index: _,
             delegate: _,
             delegate_address: _,
             status: _,
@@ -102,8 +103,36 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
         }
         EventKind::Warning { message } | EventKind::Note { message } => text(message),
         EventKind::Cancelling { why } => text(why),
-        EventKind::RunFinished { tallies: _, not_attempted: _, pending_handlers, halted: _, exit: _ } => {
+        EventKind::RunFinished { tallies: _, not_attempted: _, pending_handlers, halted: _, exit: _, ended: _ } => {
             pending_handlers.values_mut().flatten().for_each(text);
+        }
+        EventKind::Resumed { program: _, operator, command, pinned: _ } => {
+            text(operator);
+            command.iter_mut().for_each(text);
+        }
+        EventKind::UndoArmed { entry: _, key: _, host: _, item: _, name, tasks } => {
+            text(name);
+            for UndoTask { task: _, name, module: _, arguments } in tasks {
+                text(name);
+                masker.mask_map(arguments);
+            }
+        }
+        EventKind::UndoStarted { entry: _, host: _, name } => text(name),
+        EventKind::UndoFinished { entry: _, host: _, name, done: _, message } => {
+            text(name);
+            text(message);
+        }
+        EventKind::Held { play: _, batch: _, hosts: _, why } => text(why),
+        EventKind::Released { play: _, batch: _, by } => text(by),
+        EventKind::Controlled { request: _, by, command: _, argument, reason, answer } => {
+            text(by);
+            text(argument);
+            text(reason);
+            text(answer);
+        }
+        EventKind::HostSkipped { host: _, by, reason } => {
+            text(by);
+            text(reason);
         }
         EventKind::BatchStarted { play: _, batch: _, batches: _, hosts: _ }
         | EventKind::HostStarted { key: _, host: _ }
@@ -111,7 +140,10 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
         | EventKind::Sent { key: _, host: _, bytes: _, of: _ }
         | EventKind::TaskFinished { key: _ }
         | EventKind::BatchFinished { play: _, batch: _ }
-        | EventKind::PlayFinished { play: _ } => {}
+        | EventKind::PlayFinished { play: _ }
+        | EventKind::Baking { play: _, batch: _, waited: _, within: _ }
+        | EventKind::Baked { play: _, batch: _ }
+        | EventKind::LeaseTaken { host: _ } => {}
     }
 }
 

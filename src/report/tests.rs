@@ -12,7 +12,9 @@ use super::view::{Size, view};
 use super::*;
 use crate::base::{Map, PlayId, RunId, TaskId};
 use crate::event::fixture::at;
-use crate::event::{Event, EventKind, Halt, PlannedPlay, Sink, Status, StepDiff, StepLine, Tally, TaskKey, VERSION};
+use crate::event::{
+    Ended, Event, EventKind, Halt, PlannedPlay, Sink, Status, StepDiff, StepLine, Tally, TaskKey, VERSION,
+};
 
 fn map(value: serde_json::Value) -> Map {
     match value {
@@ -70,7 +72,7 @@ fn started(key: TaskKey, name: &str, module: &str) -> EventKind {
 }
 
 fn step(summary: &str) -> StepLine {
-    StepLine { summary: summary.to_owned(), diff: None, opaque: false }
+    StepLine { summary: summary.to_owned(), diff: None, opaque: false, once: false }
 }
 
 fn done(key: TaskKey, host: &str, status: Status, steps: Vec<StepLine>, result: serde_json::Value) -> EventKind {
@@ -164,6 +166,7 @@ fn failing_run() -> Vec<Event> {
                 pending_handlers: BTreeMap::from([("m3".to_owned(), hosts("reload"))]),
                 halted: true,
                 exit: 2,
+                ended: Ended::Halted,
             },
         ),
     ]);
@@ -337,8 +340,9 @@ fn a_check_says_would_and_folds_the_same_differences() {
         summary: "replace /etc/mesos/flags (9 -> 20 bytes)".to_owned(),
         diff: Some(diff.clone()),
         opaque: false,
+        once: false,
     };
-    let opaque = || StepLine { summary: "run `mesos-setup`".to_owned(), diff: None, opaque: true };
+    let opaque = || StepLine { summary: "run `mesos-setup`".to_owned(), diff: None, opaque: true, once: false };
     let mut events = vec![at(0, run(true)), at(1, play(0, "slaves", hosts("s1 s2 s3"), 1, ""))];
     events.push(at(2, started(key(0, 0, 0), "write flags", "mesos_flags")));
     events.push(at(3, done(key(0, 0, 0), "s1", Status::Changed, vec![write()], json!({}))));
@@ -361,6 +365,7 @@ fn a_check_says_would_and_folds_the_same_differences() {
             pending_handlers: BTreeMap::new(),
             halted: false,
             exit: 0,
+            ended: Ended::Complete,
         },
     ));
     insta::assert_snapshot!(plain(&events, 0), @r"
@@ -395,6 +400,7 @@ fn loops_show_the_items_that_matter_and_failures_under_the_host() {
         key: key(0, 0, 0),
         host: "h1".to_owned(),
         item: item.to_owned(),
+        index: 0,
         status,
         steps,
         result: map(result),
@@ -510,13 +516,14 @@ fn a_run_is_printed_as_ansible_prints_it() {
         before: String::new(),
         after: "a\n".to_owned(),
     };
-    let with_diff = StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false };
+    let with_diff = StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false, once: false };
     let item = |item: &str, status, result| EventKind::ItemFinished {
         delegate: None,
         delegate_address: None,
         key: key(0, 0, 2),
         host: "h1".to_owned(),
         item: item.to_owned(),
+        index: 0,
         status,
         steps: vec![],
         result: map(result),
@@ -573,6 +580,7 @@ fn a_run_is_printed_as_ansible_prints_it() {
             pending_handlers: BTreeMap::new(),
             halted: true,
             exit: 2,
+            ended: Ended::Halted,
         },
     ]
     .into_iter()
@@ -738,6 +746,7 @@ fn many_hosts_with_the_same_counts_share_a_line_of_the_recap_on_a_screen_only() 
         pending_handlers: BTreeMap::new(),
         halted: false,
         exit: 0,
+        ended: Ended::Complete,
     };
     let told = |log| {
         let mut story = super::story::Story::new(0, log);

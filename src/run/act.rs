@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::HostTask;
+use super::attempt::{HostTask, blocking};
 use super::clock::{local_time, span_text};
 use super::connect::Way;
 use super::controller::Here;
@@ -237,7 +237,7 @@ impl HostTask {
             after: diff.after.clone(),
         });
         let summary = if self.no_log { "do what `no_log` hides".to_owned() } else { step.summary.clone() };
-        StepLine { summary, diff, opaque: step.opaque }
+        StepLine { summary, diff, opaque: step.opaque, once: step.once }
     }
 
     /// Does the steps one after another until one fails. With what has no end comes the number of its step.
@@ -355,7 +355,7 @@ impl HostTask {
 
     /// A change of the run.
     pub(super) async fn course(&self, course: &dyn crate::modules::Course, room: &Room, here: &Here) -> Acted {
-        let run_it = || tokio::task::block_in_place(|| course.run(here));
+        let run_it = || blocking(|| course.run(here));
         let mut done = run_it();
         let needed = room.scope.needs.take();
         if !needed.is_empty() {

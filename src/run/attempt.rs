@@ -158,6 +158,7 @@ impl HostTask {
                 key: self.key.clone(),
                 host: self.host.name.clone(),
                 item: if self.no_log { "(censored due to no_log)".to_owned() } else { label },
+                index: self.item,
                 delegate: self.delegate(),
                 delegate_address: self.delegate_address().await,
                 status: result.status,
@@ -401,7 +402,7 @@ impl HostTask {
         }
         let diff = self.diff && !self.no_log;
         let here = Here { room: room.clone(), folders, diff, unknown: Mutex::default() };
-        let build = || tokio::task::block_in_place(|| (spec.build)(&arguments, &here));
+        let build = || blocking(|| (spec.build)(&arguments, &here));
         let mut bound = build();
         let needed = room.scope.needs.take();
         if !needed.is_empty() {
@@ -452,5 +453,14 @@ impl HostTask {
             }
         }
         Ok(environment.into_iter().collect())
+    }
+}
+
+/// Work that may read files of this machine. Other tasks of the runtime's thread move away meanwhile, where it has
+/// several threads; a simulation has one.
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        tokio::runtime::RuntimeFlavor::CurrentThread => work(),
+        _ => tokio::task::block_in_place(work),
     }
 }
