@@ -4,6 +4,7 @@
 //! POSIX shell and `/proc`. What a host does not have (no `ip`, no `/etc/os-release`) is left out, never guessed. The room
 //! knows no tasks; a host may lie in all of this, so nothing here is ever used as a local path or as a script.
 
+mod addresses;
 mod answer;
 mod hardware;
 mod identity;

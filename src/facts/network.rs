@@ -4,24 +4,14 @@ use std::net::Ipv4Addr;
 
 use serde_json::json;
 
+use super::addresses::{self, Address};
 use super::answer::Answer;
 use super::put;
 use crate::base::{Map, Value};
 
-#[derive(Debug)]
-struct Address {
-    interface: String,
-    address: String,
-    prefix: u32,
-    broadcast: String,
-    scope: String,
-    v6: bool,
-    label: String,
-}
-
 /// Puts the facts in.
 pub(super) fn parse(answer: &Answer, facts: &mut Map) {
-    let addresses = addresses(answer.text("addresses"));
+    let addresses = addresses::of(answer);
     let of = |v6: bool| -> Value {
         let local = |a: &&Address| a.v6 == v6 && !a.address.starts_with("127.") && a.address != "::1";
         addresses.iter().filter(local).map(|a| Value::from(a.address.as_str())).collect()
@@ -41,35 +31,6 @@ pub(super) fn parse(answer: &Answer, facts: &mut Map) {
     }
     put(facts, "default_ipv4", default_v4(answer, &addresses, facts));
     put(facts, "default_ipv6", default_v6(answer, &addresses, facts));
-}
-
-/// `2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\ …`
-fn addresses(text: &str) -> Vec<Address> {
-    let mut found = Vec::new();
-    for line in text.lines() {
-        let words: Vec<&str> = line.split(['\\', ' ', '\t']).filter(|word| !word.is_empty()).collect();
-        let [_, interface, family @ ("inet" | "inet6"), cidr, rest @ ..] = words.as_slice() else { continue };
-        let (address, prefix) = cidr.split_once('/').unwrap_or((cidr, if *family == "inet" { "32" } else { "128" }));
-        let after = |key: &str| {
-            rest.iter().position(|word| *word == key).and_then(|at| rest.get(at + 1)).copied().unwrap_or_default()
-        };
-        let scope = after("scope");
-        let label =
-            rest.iter().position(|word| *word == "scope").map_or(&[][..], |at| rest.get(at + 2..).unwrap_or_default());
-        found.push(Address {
-            interface: interface.split('@').next().unwrap_or(interface).trim_end_matches(':').to_owned(),
-            address: address.to_owned(),
-            prefix: prefix.parse().unwrap_or(0),
-            broadcast: after("brd").to_owned(),
-            scope: scope.to_owned(),
-            v6: *family == "inet6",
-            label: label
-                .iter()
-                .find(|word| !matches!(**word, "dynamic" | "secondary" | "noprefixroute" | "valid_lft" | "nodad"))
-                .map_or_else(|| (*interface).to_owned(), |word| (*word).to_owned()),
-        });
-    }
-    found
 }
 
 fn v4(address: &Address) -> Value {

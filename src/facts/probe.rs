@@ -38,8 +38,12 @@ at dmi; for name in bios_date bios_vendor bios_version board_name board_vendor b
 if [ -r "/sys/class/dmi/id/$name" ]; then printf '%s=%s\n' "$name" "$(cat "/sys/class/dmi/id/$name" 2>/dev/null)"; fi; done
 at container; cat /run/systemd/container 2>/dev/null; [ -e /.dockerenv ] && echo docker; [ -e /run/.containerenv ] && echo podman; grep -c '^flags.*hypervisor' /proc/cpuinfo 2>/dev/null
 at bits; getconf LONG_BIT 2>/dev/null
-at addresses; ip -o addr 2>/dev/null || /sbin/ip -o addr 2>/dev/null
-at ifconfig; command -v ip >/dev/null 2>&1 || [ -x /sbin/ip ] || ifconfig -a 2>/dev/null
+at addresses; ip_said=$(ip -o addr 2>/dev/null || /sbin/ip -o addr 2>/dev/null); printf '%s\n' "$ip_said"
+if [ -z "$ip_said" ]; then
+at ifconfig; ifconfig -a 2>/dev/null || /sbin/ifconfig -a 2>/dev/null
+from fib_trie /proc/net/fib_trie
+from inet6 /proc/net/if_inet6
+fi
 at links; for link in /sys/class/net/*; do [ -e "$link/address" ] && printf '%s %s %s %s %s %s\n' "${link##*/}" "$(cat "$link/address" 2>/dev/null)" "$(cat "$link/mtu")" "$(cat "$link/operstate")" "$(cat "$link/type")" "$(cat "$link/flags")"; done
 from route /proc/net/route
 from route6 /proc/net/ipv6_route

@@ -125,6 +125,30 @@ mod tests {
         }
     }
 
+    /// This machine has addresses, and one network that its default route goes to.
+    #[test]
+    fn addresses_are_the_same_without_the_program_ip_and_without_ifconfig() {
+        for kind in KINDS {
+            let host = Host::new(kind);
+            let script = facts::probe().as_str().replace("/sbin/", "/nowhere/");
+            let told = |functions: &str| {
+                let script = Script::new().user_text(functions).user_text(&script);
+                facts::parse(&host.run(&script, None))
+            };
+            let by_ip = told("");
+            assert!(by_ip["ansible_lo"]["ipv4"]["address"] == "127.0.0.1", "{by_ip:?}");
+            let by_ifconfig = told("ip() { return 127; }");
+            let by_kernel = told("ip() { return 127; }; ifconfig() { return 127; }");
+            for name in ["all_ipv4_addresses", "default_ipv4"] {
+                let name = format!("ansible_{name}");
+                // net-tools may be missing on this machine; busybox has its own.
+                assert_eq!(by_ifconfig.get(&name), by_ip.get(&name), "{kind:?}: ifconfig, {name}");
+                assert_eq!(by_kernel.get(&name), by_ip.get(&name), "{kind:?}: /proc, {name}");
+            }
+            assert_eq!(by_kernel["ansible_lo"]["ipv4"]["netmask"], "255.0.0.0");
+        }
+    }
+
     #[test]
     fn globs() {
         assert!(glob("ansible_*_mb", "ansible_memtotal_mb"));
