@@ -159,6 +159,14 @@ impl State for Copy {
         self.place.probe()
     }
 
+    fn subjects(&self) -> Vec<String> {
+        self.place.subjects()
+    }
+
+    fn leaves(&self, seen: &Output, _change: &Change) -> Vec<(String, Option<Output>)> {
+        self.place.leaves(seen)
+    }
+
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
         self.place.steps(&Seen::parse(seen)?)
     }

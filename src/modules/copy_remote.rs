@@ -1,7 +1,8 @@
 //! `copy` with `remote_src`: a file of the host copied on the host.
 
 use super::host_file::{
-    Feed, Kind, LOOK, Look, Seen, Wanted, Write, describe, describe_entry, diff, finish_with_look, write_summary,
+    Feed, Kind, LOOK, Look, Seen, Wanted, Write, describe, describe_entry, diff, file_subject, finish_with_look,
+    write_summary,
 };
 use super::{Applied, Change, Failure, State};
 use crate::base::{Map, Output, Script};
@@ -134,6 +135,11 @@ impl State for Remote {
             step = step.diff(diff((path, before.as_bytes()), (from, size(source.size).as_bytes())));
         }
         Ok(Change { steps: vec![step], result })
+    }
+
+    fn leaves(&self, seen: &Output, _change: &Change) -> Vec<(String, Option<Output>)> {
+        let path = Seen::parse(seen).ok().and_then(|seen| seen.get("path").map(file_subject));
+        std::iter::once(self.subject()).chain(path).map(|subject| (subject, None)).collect()
     }
 
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::host_file::{
     DIFF_LIMIT, Entry, Feed, Fresh, Kind, LOOK, MAKE, Section, Seen, Settled, Wanted, Write, bytes, describe, diff,
-    finish_with_look, hex_sha256, set_for_new, write_summary,
+    file_subject, finish_with_look, hex_sha256, set_for_new, write_summary,
 };
 use super::{Applied, Arguments, Change, Controller, Failure, LocalEntry, State, Step};
 use crate::base::{Content, Map, Output, Script};
@@ -174,6 +174,12 @@ impl State for Tree {
         result.insert("dest".to_owned(), self.dest.clone().into());
         result.insert("src".to_owned(), self.source.clone().into());
         Ok(Change { steps: plan.steps(&root), result })
+    }
+
+    fn leaves(&self, seen: &Output, _change: &Change) -> Vec<(String, Option<Output>)> {
+        let root = Seen::parse(seen).ok().and_then(|seen| seen.get("root").map(str::to_owned)).unwrap_or_default();
+        let below = |part: &Part| file_subject(&format!("{}/{}", root.trim_end_matches('/'), part.name));
+        std::iter::once(self.subject()).chain(self.files.iter().map(below)).map(|subject| (subject, None)).collect()
     }
 
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {

@@ -3,10 +3,11 @@
 //! Unlike Ansible's, `recurse` does not follow links inside the tree: whoever may make a link there could have the owner
 //! of any file of the host changed.
 
+use super::file_foresee::{attributes_subject, foresee};
 use super::file_link;
 use super::host_file::{
-    CHANGE, Entry, Kind, LOOK, Look, Seen, Settled, Wanted, describe_entry, file_options, finish_with_look,
-    make_folders, octal, resolve,
+    CHANGE, Entry, Kind, LOOK, Look, Seen, Settled, Wanted, describe_entry, file_options, file_subject,
+    finish_with_look, make_folders, octal, resolve,
 };
 use super::{Applied, Arguments, Bound, Change, Controller, Diff, Failure, ModuleSpec, Opt, OptKind, State, Step};
 use crate::base::{Map, Output, Script};
@@ -41,7 +42,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Goal {
+pub(super) enum Goal {
     Absent,
     Directory,
     File,
@@ -50,11 +51,11 @@ enum Goal {
 }
 
 #[derive(Debug)]
-struct File {
-    path: String,
-    goal: Goal,
-    wanted: Wanted,
-    recurse: bool,
+pub(super) struct File {
+    pub(super) path: String,
+    pub(super) goal: Goal,
+    pub(super) wanted: Wanted,
+    pub(super) recurse: bool,
     follow: bool,
     touch_mtime: bool,
     touch_atime: bool,
@@ -118,6 +119,19 @@ impl State for File {
             .set("follow", flag(self.follow && self.goal != Goal::Absent))
             .set("recurse", flag(self.recurse && !self.wanted.is_empty()));
         self.wanted.ask(script).line(ASK)
+    }
+
+    fn subject(&self) -> String {
+        // What is below a folder is known only to one who has looked there.
+        if self.recurse { self.probe().as_str().to_owned() } else { file_subject(&self.path) }
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        if self.recurse { vec![self.subject()] } else { vec![self.subject(), attributes_subject(&self.path)] }
+    }
+
+    fn leaves(&self, seen: &Output, _change: &Change) -> Vec<(String, Option<Output>)> {
+        foresee(self, seen)
     }
 
     fn keep(&self) -> usize {

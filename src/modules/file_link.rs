@@ -1,7 +1,7 @@
 //! `file` with `state: link` and `state: hard`.
 
 use super::file::state_diff;
-use super::host_file::{Kind, LOOK, Look, Seen, Wanted, describe_entry, finish_with_look};
+use super::host_file::{Kind, LOOK, Look, Seen, Wanted, describe_entry, file_subject, finish_with_look};
 use super::{Applied, Arguments, Bound, Change, Controller, Failure, State, Step};
 use crate::base::{Map, Output, Script};
 
@@ -67,6 +67,10 @@ look result "$path"
 echo end"#;
 
 impl State for Link {
+    fn leaves(&self, _seen: &Output, _change: &Change) -> Vec<(String, Option<Output>)> {
+        vec![(self.subject(), None), (file_subject(&self.path), None)]
+    }
+
     fn probe(&self) -> Script {
         let flag = |on: bool| if on { "1" } else { "" };
         let script = Script::new()

@@ -3,7 +3,7 @@
 //! The edit is a pure function on bytes, since Ansible's is: lines end at `\n`, patterns are matched line by line with the
 //! line's end in it.
 
-use super::host_file::{Edit, KEEP, Old, Wanted, file_options, finish_with_look};
+use super::host_file::{Edit, KEEP, Old, Wanted, file_options, file_subject, finish_with_look};
 use super::python_regex::{Flags, Pattern, from_bytes, to_bytes};
 use super::{Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, Rule, State};
 use crate::base::{Map, Output, Script, Value};
@@ -132,6 +132,14 @@ impl State for LineInFile {
 
     fn keep(&self) -> usize {
         KEEP
+    }
+
+    fn subject(&self) -> String {
+        file_subject(&self.edit.path)
+    }
+
+    fn leaves(&self, seen: &Output, change: &Change) -> Vec<(String, Option<Output>)> {
+        self.edit.leaves(seen, change)
     }
 
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {

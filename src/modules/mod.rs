@@ -25,6 +25,7 @@ mod debug;
 mod fail;
 mod fetch;
 mod file;
+mod file_foresee;
 mod file_link;
 mod lineinfile;
 mod mesos_facts;
@@ -180,6 +181,16 @@ pub(crate) trait State: Debug + Send + Sync {
     /// `None` when that can't be said; what later tasks with this subject would do is unknown then.
     fn expect(&self, _seen: &Output, _change: &Change) -> Option<Output> {
         None
+    }
+
+    /// The subjects under which an earlier task of a preview may have left an answer; the first that is known counts.
+    fn subjects(&self) -> Vec<String> {
+        vec![self.subject()]
+    }
+
+    /// What a preview keeps for later tasks: subjects, and what looking at them would answer after these steps were done.
+    fn leaves(&self, seen: &Output, change: &Change) -> Vec<(String, Option<Output>)> {
+        vec![(self.subject(), self.expect(seen, change))]
     }
 
     /// The result after all steps were done; `outputs` has one for each [`Act::Script`] and [`Act::Fetch`] in order
@@ -492,6 +503,8 @@ mod data_cases;
 pub(crate) mod fixture;
 #[cfg(test)]
 pub(crate) mod local_host;
+#[cfg(test)]
+mod previews;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! `replace`: every match of a pattern in a file.
 
-use super::host_file::{Edit, KEEP, Wanted, file_options, finish_with_look};
+use super::host_file::{Edit, KEEP, Wanted, file_options, file_subject, finish_with_look};
 use super::python_regex::{Flags, Pattern, from_bytes, to_bytes};
 use super::{Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, State};
 use crate::base::{Map, Output, Script};
@@ -120,6 +120,14 @@ impl State for Replace {
 
     fn keep(&self) -> usize {
         KEEP
+    }
+
+    fn subject(&self) -> String {
+        file_subject(&self.edit.path)
+    }
+
+    fn leaves(&self, seen: &Output, change: &Change) -> Vec<(String, Option<Output>)> {
+        self.edit.leaves(seen, change)
     }
 
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {

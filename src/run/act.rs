@@ -112,8 +112,7 @@ impl HostTask {
             // It was reached before: from now on a refusal may be one of a sshd that is just being started again.
             patient.target.retries = way.target.retries.max(TRIES_TO_RECONNECT);
             let probe = state.probe();
-            let predicted =
-                if self.check { self.target.state().predicted.get(&state.subject()).cloned() } else { None };
+            let predicted = if self.check { self.predicted(state) } else { None };
             let seen = match predicted {
                 Some(Some(seen)) => seen,
                 Some(None) => return Acted::unpredictable("it depends on what an earlier task would change"),
@@ -212,15 +211,22 @@ impl HostTask {
         }
     }
 
+    /// What an earlier task of this preview would have left of what this one looks at.
+    fn predicted(&self, state: &dyn State) -> Option<Option<Output>> {
+        let host = self.target.state();
+        state.subjects().iter().find_map(|subject| host.predicted.get(subject).cloned())
+    }
+
     /// Check mode: what would be done, and what the host would look like then.
     fn preview(&self, state: &dyn State, looked: bool, seen: &Output, change: Change, steps: Vec<StepLine>) -> Acted {
         let opaque = change.steps.iter().find(|step| step.opaque).map(|step| step.summary.clone());
-        let expected = if opaque.is_some() { None } else { state.expect(seen, &change) };
         {
             let mut host = self.target.state();
             host.would_change = true;
             if looked {
-                host.predicted.insert(state.subject(), expected);
+                let known = opaque.is_none();
+                host.predicted
+                    .extend(state.leaves(seen, &change).into_iter().map(|(s, answer)| (s, answer.filter(|_| known))));
             }
         }
         match opaque {

@@ -100,8 +100,11 @@ impl Wanted {
         let mut differences = Vec::new();
         let mut word = |what: &'static str, wanted: &Option<String>, key: &str, now: Option<(u32, &str)>| {
             let wanted = wanted.as_ref()?;
-            let id = seen.get(key).filter(|text| !text.is_empty());
-            let number = id.and_then(|text| text.trim().parse::<u32>().ok());
+            let number = match seen.get(key) {
+                Some(id) => id.trim().parse::<u32>().ok(),
+                // It was not asked for: what was seen is what an earlier task of a preview leaves.
+                None => wanted.parse().ok().or(now.filter(|(_, name)| name == wanted).map(|(id, _)| id)),
+            };
             if let Some((have, name)) = now
                 && number != Some(have)
             {

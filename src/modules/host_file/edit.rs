@@ -3,12 +3,13 @@
 
 use super::attributes::Wanted;
 use super::folders::{MAKE, set_for_new};
+use super::foresee::{Foreseen, entry_after, file_subject};
 use super::place::write_summary;
 use super::text::{diff, hex_sha256};
 use super::write::{Feed, Write, bytes};
 use super::{Kind, LOOK, Look, Seen};
-use crate::base::{Output, Script};
-use crate::modules::{Act, Failure, Step};
+use crate::base::{Content, Output, Script};
+use crate::modules::{Act, Change, Failure, Step};
 
 /// A file that is edited.
 #[derive(Debug, Clone)]
@@ -113,6 +114,33 @@ impl Edit {
             step = step.diff(diff((&header, &old.content), (&header, new)));
         }
         Ok(vec![step])
+    }
+
+    /// What later tasks of a preview see of the file, under the path as written and as it is.
+    pub(crate) fn leaves(&self, seen: &Output, change: &Change) -> Vec<(String, Option<Output>)> {
+        let written = file_subject(&self.path);
+        let Some((path, answer)) = self.foresee(seen, change) else { return vec![(written, None)] };
+        let real = file_subject(&path);
+        if real == written {
+            vec![(written, Some(answer))]
+        } else {
+            vec![(written, Some(answer.clone())), (real, Some(answer))]
+        }
+    }
+
+    fn foresee(&self, seen: &Output, change: &Change) -> Option<(String, Output)> {
+        let old = self.old(seen).ok()?;
+        let entry = old.look.entry();
+        let settled = self.wanted.settle(&old.seen, entry, false, 0o666).ok()?;
+        let sent = change.steps.iter().find_map(|step| match &step.act {
+            Act::Script { stdin: Some(Content::Bytes(bytes)), .. } => Some(bytes),
+            _ => None,
+        });
+        let content: &[u8] = sent.map_or(old.content.as_slice(), |bytes| bytes);
+        let after = entry_after(entry, &settled, &self.wanted, Kind::File, content.len() as u64);
+        let look = Look::There(after);
+        let answer = Foreseen { seen: &old.seen, path: &old.path, look, content: Some(content), sha256: None }.render();
+        Some((old.path.clone(), answer))
     }
 
     /// Whether owner, group or mode differ while the content does not.

@@ -11,6 +11,7 @@
 mod attributes;
 mod edit;
 mod folders;
+mod foresee;
 mod look;
 mod mode;
 mod place;
@@ -20,6 +21,7 @@ mod write;
 pub(crate) use attributes::{CHANGE, Settled, Wanted, file_options};
 pub(crate) use edit::{Edit, KEEP, Old};
 pub(crate) use folders::{MAKE, make_folders, set_for_new};
+pub(crate) use foresee::{Foreseen, entry_after, file_subject};
 pub(crate) use look::{Entry, Kind, LOOK, Look, SUBSTITUTE, Section, Seen};
 pub(crate) use mode::{octal, resolve};
 pub(crate) use place::{Fresh, Place, write_summary};

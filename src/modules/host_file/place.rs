@@ -2,11 +2,12 @@
 
 use super::attributes::Wanted;
 use super::folders::make_folders;
+use super::foresee::{Foreseen, entry_after, file_subject};
 use super::look::Section;
 use super::text::{DIFF_LIMIT, describe, hex_sha256, summary};
 use super::write::{Feed, Write, bytes, describe_entry, old_text};
 use super::{Entry, Kind, LOOK, Look, Seen};
-use crate::base::{Content, Map, Script};
+use crate::base::{Content, Map, Output, Script};
 use crate::modules::{Change, Diff, Failure, Step};
 
 /// A new content.
@@ -121,6 +122,42 @@ impl Place {
             .set("size", &self.fresh.size.to_string())
             .set("diff", flag(self.fresh.shown.is_some()));
         self.wanted.ask(script).line(ASK)
+    }
+
+    /// Where a preview may know what is there: in the folder `dest`, or at `dest`.
+    pub(crate) fn subjects(&self) -> Vec<String> {
+        let whole = file_subject(&self.dest);
+        match &self.name {
+            Some(name) => vec![file_subject(&format!("{}/{name}", self.dest.trim_end_matches('/'))), whole],
+            None => vec![whole],
+        }
+    }
+
+    /// What later tasks of a preview see of the file.
+    pub(crate) fn leaves(&self, seen: &Output) -> Vec<(String, Option<Output>)> {
+        self.foresee(seen).map_or_else(
+            || self.subjects().into_iter().map(|subject| (subject, None)).collect(),
+            |(path, answer)| vec![(file_subject(&path), Some(answer))],
+        )
+    }
+
+    fn foresee(&self, seen: &Output) -> Option<(String, Output)> {
+        let seen = Seen::parse(seen).ok()?;
+        let path = seen.get("path")?;
+        let look = seen.look("dest").ok()?;
+        let old = look.entry().filter(|entry| entry.kind == Kind::File);
+        let settled = self.wanted.settle(&seen, old, false, 0o666).ok()?;
+        let content = match &self.fresh.content {
+            Content::Bytes(bytes) => Some(&**bytes),
+            // A file's text is known where diffs are wanted.
+            Content::File { .. } => {
+                let shown = self.fresh.shown.as_deref().map(str::as_bytes);
+                shown.filter(|text| hex_sha256(text) == self.fresh.sha256)
+            }
+        };
+        let look = Look::There(entry_after(old, &settled, &self.wanted, Kind::File, self.fresh.size));
+        let sha256 = Some(self.fresh.sha256.as_str());
+        Some((path.to_owned(), Foreseen { seen: &seen, path, look, content, sha256 }.render()))
     }
 
     /// Wanted × seen.
