@@ -296,10 +296,23 @@ impl Session {
             inventory: self.inventory_sources.clone(),
             operator: operator(),
             check: common.check,
-            pinned: self.sources.all().into_iter().map(|(name, text)| (name, sha256(text.as_bytes()))).collect(),
+            pinned: self.pinned(),
             command: std::env::args().collect(),
+            directory: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
+            environment: environment()
+                .into_iter()
+                .filter(|(name, _)| name.starts_with("ANSIBLE_") || name.starts_with("STAGGER_"))
+                .filter(|(name, _)| !name.contains("PASS") || name.ends_with("_FILE"))
+                .collect(),
             plays: plays.collect(),
         }
+    }
+
+    /// Digests of all files that were read. Not of variables on the command line: a short secret could be guessed from its
+    /// digest, and the command line itself is in the journal, masked.
+    fn pinned(&self) -> BTreeMap<String, String> {
+        let files = self.sources.all().into_iter().filter(|(name, _)| !name.starts_with("--"));
+        files.map(|(name, text)| (name, sha256(text.as_bytes()))).collect()
     }
 
     fn options(&self, common: &Common, how: &How, run_id: &RunId, passwords: Passwords) -> run::Options {

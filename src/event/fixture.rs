@@ -74,6 +74,8 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
             check: false,
             pinned: BTreeMap::from([(named(), named())]),
             command: vec![text()],
+            directory: named(),
+            environment: BTreeMap::from([(named(), text())]),
             plays: vec![PlannedPlay { name: text(), hosts: 1, order: text() }],
         },
         EventKind::PlayStarted {

@@ -33,6 +33,12 @@ pub(crate) enum EventKind {
         /// The words of the command line, the program's name first: what the next command is made of.
         #[serde(default)]
         command: Vec<String>,
+        /// The folder in which it was typed.
+        #[serde(default)]
+        directory: String,
+        /// Variables of the environment that change what a run does (`ANSIBLE_…`, `STAGGER_…`).
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        environment: BTreeMap<String, String>,
         /// The plays to come, as far as they are known beforehand, in order; the place in the list is the play's id.
         #[serde(default)]
         plays: Vec<PlannedPlay>,

@@ -31,12 +31,15 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             check: _,
             pinned: _,
             command,
+            directory: _,
+            environment,
             plays,
         } => {
             text(title);
             inventory.iter_mut().for_each(text);
             text(operator);
             command.iter_mut().for_each(text);
+            environment.values_mut().for_each(text);
             for PlannedPlay { name, hosts: _, order } in plays {
                 text(name);
                 text(order);

@@ -47,6 +47,8 @@ fn run(check: bool) -> EventKind {
         } else {
             "stagger run up.yml -i production.yml"
         }),
+        directory: "/srv".to_owned(),
+        environment: BTreeMap::new(),
         plays: vec![
             plan("binaries everywhere", 123, ""),
             plan("masters", 3, "one at a time, leader last"),
