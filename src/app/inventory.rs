@@ -107,13 +107,16 @@ fn answer(
     }
     let options = LoadOptions { merge_mappings: config.merge_mappings, ..LoadOptions::default() };
     let (mut inventory, loaded) = Inventory::load(sources, &specs, &options);
+    let missing = session::missing_sources(&specs, &loaded);
     found.extend(loaded);
     let directory = request.playbook_dir.as_ref().or(config.playbook_dir.as_ref());
     if let Some(directory) = directory {
         found.extend(inventory.load_vars_beside(sources, directory, Level::Playbook));
     }
-    if any_error(found) {
-        return Err((Exit::Input, Vec::new()));
+    let errors = found.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
+    if errors > 0 {
+        // Nothing is wrong but that something that was named is not there.
+        return Err((if missing == errors { Exit::NoTarget } else { Exit::Input }, Vec::new()));
     }
     let show = Show {
         inventory: &inventory,

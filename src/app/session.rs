@@ -61,10 +61,7 @@ impl Session {
             Inventory::load(&sources, &given, &options)
         };
         let inventory_wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        // A source that is not there has no place.
-        let placed = |diagnostic: &&Diagnostic| diagnostic.labels.iter().all(|label| !label.span.is_some());
-        let absent = given.iter().any(|source| !source.contains(',') && !Path::new(source).exists());
-        let missing = if absent { found.iter().filter(placed).count() } else { 0 };
+        let missing = missing_sources(&given, &found);
         wrong.extend(found);
         let colour = view::wants_colour(common, &config, std::io::stderr().is_terminal());
         Self {
@@ -241,6 +238,9 @@ impl Session {
         for message in transport.take_warnings() {
             bus.emit(EventKind::Warning { message });
         }
+        if let Some(message) = unchecked(&transport.take_unchecked()) {
+            bus.emit(EventKind::Warning { message });
+        }
         if let Some(message) = &summary.error {
             bus.emit(EventKind::Warning { message: format!("the run stopped: {message}") });
         }
@@ -368,6 +368,14 @@ impl Session {
     }
 }
 
+/// How many of those diagnostics say that a named source is not there.
+pub(super) fn missing_sources(given: &[String], found: &[Diagnostic]) -> usize {
+    // A source that is not there has no place.
+    let no_place = |diagnostic: &&Diagnostic| diagnostic.labels.iter().all(|label| !label.span.is_some());
+    let absent = given.iter().any(|source| !source.contains(',') && !Path::new(source).exists());
+    if absent { found.iter().filter(no_place).count() } else { 0 }
+}
+
 struct Passwords {
     ssh: Option<Secret>,
     sudo: Option<Secret>,
@@ -386,6 +394,16 @@ pub(super) struct How {
     pub(super) one_off: bool,
     pub(super) one_line: bool,
     pub(super) next_task: u32,
+}
+
+/// One line for all hosts whose keys nobody checked.
+fn unchecked(hosts: &[String]) -> Option<String> {
+    let of = match hosts.len() {
+        0 => return None,
+        1 => "the host key of 1 host was".to_owned(),
+        many => format!("the host keys of {many} hosts were"),
+    };
+    Some(format!("{of} not checked: {}", crate::report::fold(hosts, 6)))
 }
 
 fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {

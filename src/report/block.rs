@@ -121,8 +121,9 @@ impl Outcome {
         warnings.into_iter().flatten().map(|text| clean_line(&to_text(text)))
     }
 
-    /// The last lines of what a failed command said, each clean.
+    /// The last lines of what a failed command said, each clean; nothing where the message says the same.
     pub(super) fn tail(&self) -> Vec<String> {
+        let why = self.why();
         for (key, most) in [("stderr", TAIL), ("stdout", TAIL), ("module_stderr", TAIL)] {
             let Some(Value::String(text)) = self.result.get(key) else { continue };
             if text.trim().is_empty() {
@@ -130,6 +131,9 @@ impl Outcome {
             }
             let mut last: Vec<_> = clean_lines(text.trim_end()).rev().take(most).collect();
             last.reverse();
+            if last.iter().all(|line| line.is_empty() || why.contains(line.as_str())) {
+                return Vec::new();
+            }
             return last.into_iter().map(|line| format!("{key}: {line}")).collect();
         }
         Vec::new()

@@ -33,7 +33,9 @@ pub(super) fn header(state: &State) -> Line {
 
 /// Why a play was stopped.
 pub(super) fn halted(play: &str, halt: &Halt) -> String {
-    let host = halt.host.as_ref().map(|host| format!(" (host {host})")).unwrap_or_default();
+    let named =
+        |host: &str| halt.value.split(|c: char| c.is_whitespace() || ":;,".contains(c)).any(|word| word == host);
+    let host = halt.host.as_ref().filter(|host| !named(host)).map(|host| format!(" (host {host})")).unwrap_or_default();
     format!("stopped: play {play}: {}: {}{host}", halt.guard, halt.value)
 }
 

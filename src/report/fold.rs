@@ -16,7 +16,7 @@ fn split(name: &str) -> Option<(&str, &str, &str)> {
 
 /// Names that differ only in their last number, as one with ranges; in the order in which the first of each came.
 /// `most` bounds how many such groups are shown; the rest is counted.
-pub(super) fn fold<S: AsRef<str>>(names: &[S], most: usize) -> String {
+pub(crate) fn fold<S: AsRef<str>>(names: &[S], most: usize) -> String {
     let names: Vec<String> = names.iter().map(|name| clean_line(name.as_ref())).collect();
     // A number with leading zeros belongs to those of its length.
     let mut padded: HashSet<(&str, &str, usize)> = HashSet::new();

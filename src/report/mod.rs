@@ -32,6 +32,7 @@ pub(crate) use adhoc::AdHoc;
 pub(crate) use ansible::Ansible;
 pub(crate) use bus::Events;
 pub(crate) use choose::{Form, Surroundings, Wish, view};
+pub(crate) use fold::fold;
 pub(crate) use json::JsonLines;
 pub(crate) use out::Out;
 pub(crate) use plain::Plain;

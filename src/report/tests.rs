@@ -94,6 +94,18 @@ fn done(key: TaskKey, host: &str, status: Status, steps: Vec<StepLine>, result: 
     }
 }
 
+#[test]
+fn what_a_command_said_is_not_repeated_below_a_message_that_quotes_it() {
+    let tail = |msg: &str| {
+        let result = json!({"msg": msg, "stderr": "mesos: exec failed\nno such file\n"});
+        let outcome = super::block::Outcome::of(&done(key(0, 0, 0), "h", Status::Failed, vec![], result), Vec::new());
+        outcome.map(|outcome| outcome.tail().len())
+    };
+    assert_eq!(tail("non-zero return code"), Some(2));
+    assert_eq!(tail("it failed: mesos: exec failed\nno such file"), Some(0));
+    assert_eq!(tail("it failed: no such file"), Some(2), "a part of it is no repetition");
+}
+
 /// Three masters, of which the second fails.
 fn failing_run() -> Vec<Event> {
     let (stop, start) = (|batch| key(1, batch, 1), |batch| key(1, batch, 2));

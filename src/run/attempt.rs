@@ -10,7 +10,7 @@ use super::act::{Acted, not_made};
 use super::connect::Way;
 use super::controller::Here;
 use super::host::Host;
-use super::outcome::{HostResult, aggregate, extended, mark};
+use super::outcome::{HostResult, aggregate, censored, extended, mark};
 use super::play::PlayRun;
 use super::render::{Room, Trouble};
 use crate::base::{Map, Value, Var, parse_duration, to_text};
@@ -178,16 +178,7 @@ impl HostTask {
 
     /// The result as it is shown and kept.
     pub(super) fn shown(&self, result: &Map) -> Map {
-        if !self.no_log {
-            return result.clone();
-        }
-        let mut hidden = Map::new();
-        let text = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
-        hidden.insert("censored".to_owned(), Value::from(text));
-        if let Some(changed) = result.get("changed") {
-            hidden.insert("changed".to_owned(), changed.clone());
-        }
-        hidden
+        if self.no_log { censored(result) } else { result.clone() }
     }
 
     /// Once, without a loop or for one item of it.

@@ -98,7 +98,8 @@ pub(crate) fn judge(limits: &Limits, batch: &[(&str, Standing)], play: &[(&str, 
         return halt("serial", value);
     }
     if failed == batch.len() {
-        return halt("batch", format!("every host of the batch is out: {who}"));
+        let all = if failed == 1 { "no host is left" } else { "every host of the batch is out" };
+        return halt("batch", format!("{all}: {who}"));
     }
     None
 }
@@ -132,6 +133,15 @@ mod tests {
         let theirs = limits(Rules::Ansible, true);
         assert_eq!(fires(&theirs, &[F, A], &[A]), None);
         assert_eq!(fires(&theirs, &[F, U], &[A]).as_deref(), Some("batch"));
+    }
+
+    #[test]
+    fn a_batch_of_one_is_not_told_of_every_host() {
+        let told =
+            |batch: &[(&str, Standing)]| judge(&limits(Rules::Ansible, true), batch, batch).map(|halt| halt.value);
+        assert_eq!(told(&[("h1", F)]).as_deref(), Some("no host is left: h1 failed"));
+        let both = "every host of the batch is out: h1 failed, h2 is unreachable";
+        assert_eq!(told(&[("h1", F), ("h2", U)]).as_deref(), Some(both));
     }
 
     #[test]

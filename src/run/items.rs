@@ -9,8 +9,10 @@ use futures::future::BoxFuture;
 use indexmap::IndexMap;
 use serde_json::json;
 
+use super::act::Acted;
 use super::guard::{Rules, Standing};
 use super::host::Host;
+use super::outcome::{HostResult, mark};
 use super::play::BatchRun;
 use super::render::Trouble;
 use super::task::{Locals, Rescue, place};
@@ -250,7 +252,7 @@ impl BatchRun {
 
     /// A host that includes nothing.
     fn skip(&self, task: &Task, key: &crate::event::TaskKey, host: &Arc<Host>, condition: Option<&str>) {
-        let result = super::outcome::HostResult::skipped("Conditional result was False", condition);
+        let result = HostResult::skipped("Conditional result was False", condition);
         let tally = {
             let mut state = host.state();
             state.attempted = true;
@@ -260,20 +262,7 @@ impl BatchRun {
             }
             state.tally
         };
-        self.run.bus.emit(EventKind::HostFinished {
-            key: key.clone(),
-            host: host.name.clone(),
-            delegate: None,
-            delegate_address: None,
-            status: Status::Skipped,
-            steps: Vec::new(),
-            result: result.result,
-            message: result.message,
-            took: 0,
-            rescued: false,
-            notified: Vec::new(),
-            tally,
-        });
+        self.run.bus.emit(result.finished(key, &host.name, tally, false));
     }
 
     /// Reads and compiles an included file, once a run and place.
@@ -307,14 +296,13 @@ impl BatchRun {
 
     /// A failure of ours on a host at a task that is no module call.
     pub(super) fn fail(&self, task: &Task, host: &Arc<Host>, failure: Failure, rescue: Rescue) {
-        let mut result = failure.result;
-        result.insert("msg".to_owned(), Value::from(failure.message.as_str()));
-        result.insert("failed".to_owned(), Value::from(true));
+        let mut result = HostResult::of(Acted::failed(failure));
+        mark(&mut result);
         let tally = {
             let mut state = host.state();
             state.attempted = true;
             let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name);
-            state.failure = Some((name.to_owned(), result.clone()));
+            state.failure = Some((name.to_owned(), result.result.clone()));
             if rescue == Rescue::Taken {
                 state.tally.rescued += 1;
             } else {
@@ -323,20 +311,12 @@ impl BatchRun {
             }
             state.tally
         };
-        self.run.bus.emit(EventKind::HostFinished {
-            key: crate::event::TaskKey { play: self.play.plan.id, batch: self.index, task: task.id, pass: 0 },
-            host: host.name.clone(),
-            delegate: None,
-            delegate_address: None,
-            status: Status::Failed,
-            steps: Vec::new(),
-            result,
-            message: failure.message,
-            took: 0,
-            rescued: rescue == Rescue::Taken,
-            notified: Vec::new(),
-            tally,
-        });
+        let key = crate::event::TaskKey { play: self.play.plan.id, batch: self.index, task: task.id, pass: 0 };
+        let mut finished = result.finished(&key, &host.name, tally, false);
+        if let EventKind::HostFinished { rescued, .. } = &mut finished {
+            *rescued = rescue == Rescue::Taken;
+        }
+        self.run.bus.emit(finished);
         self.judge();
     }
 }

@@ -292,6 +292,8 @@ impl Run {
     }
 
     fn summarise(&self, summary: &mut Summary) {
+        // Where all of the plan was run, a host without a task had nothing to do.
+        let stopped = self.is_stopping() || self.halted.load(Ordering::SeqCst) || summary.error.is_some();
         for host in self.hosts.all() {
             let state = host.state();
             let (name, tally) = (host.name.clone(), state.tally);
@@ -303,7 +305,7 @@ impl Run {
             summary.unreachable |= tally.unreachable > 0 && !state.forgiven;
             if state.attempted {
                 summary.tallies.push((name, tally));
-            } else if state.named {
+            } else if state.named && stopped {
                 summary.not_attempted.push(name);
             }
         }

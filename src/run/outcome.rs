@@ -5,7 +5,7 @@ use serde_json::json;
 use super::act::Acted;
 use super::render::Trouble;
 use crate::base::{Map, Value};
-use crate::event::{Status, StepLine};
+use crate::event::{EventKind, Status, StepLine, Tally, TaskKey};
 use crate::modules::{Effect, Failure};
 
 /// What a host's task came to.
@@ -61,6 +61,25 @@ impl HostResult {
 }
 
 impl HostResult {
+    /// The event that tells it. Under `no_log`, neither the result nor the message is in it.
+    pub(super) fn finished(&self, key: &TaskKey, host: &str, tally: Tally, no_log: bool) -> EventKind {
+        let hidden = no_log && !self.message.is_empty();
+        EventKind::HostFinished {
+            key: key.clone(),
+            host: host.to_owned(),
+            delegate: None,
+            delegate_address: None,
+            status: self.status,
+            steps: self.steps.clone(),
+            result: if no_log { censored(&self.result) } else { self.result.clone() },
+            message: if hidden { "hidden by no_log".to_owned() } else { self.message.clone() },
+            took: 0,
+            rescued: false,
+            notified: self.notified.clone(),
+            tally,
+        }
+    }
+
     /// A loop over nothing.
     pub(super) fn empty_loop() -> Self {
         let reason = "No items in the list";
@@ -95,6 +114,17 @@ pub(super) fn mark(result: &mut HostResult) {
     } else if matches!(result.status, Status::Ok | Status::Changed) && !result.result.contains_key("results") {
         result.result.insert("failed".to_owned(), Value::from(false));
     }
+}
+
+/// What is shown of a result under `no_log`: Ansible's sentence, and whether it changed something.
+pub(super) fn censored(result: &Map) -> Map {
+    let mut shown = Map::new();
+    let text = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
+    shown.insert("censored".to_owned(), Value::from(text));
+    if let Some(changed) = result.get("changed") {
+        shown.insert("changed".to_owned(), changed.clone());
+    }
+    shown
 }
 
 /// `ansible_loop`.

@@ -15,7 +15,7 @@ use super::host::Host;
 use super::outcome::{HostResult, mark};
 use super::play::BatchRun;
 use super::render::{Room, Trouble};
-use crate::base::{Map, Value, Var, parse_duration, to_text};
+use crate::base::{Value, Var, parse_duration, to_text};
 use crate::event::{EventKind, Status, TaskKey};
 use crate::modules::Failure;
 use crate::plan::Task;
@@ -185,20 +185,7 @@ impl BatchRun {
             state.tally.failed += 1;
             state.tally
         };
-        self.run.bus.emit(EventKind::HostFinished {
-            key: key.clone(),
-            host: host.name.clone(),
-            delegate: None,
-            delegate_address: None,
-            status: Status::Bug,
-            steps: Vec::new(),
-            result: result.result.clone(),
-            message: result.message.clone(),
-            took: 0,
-            rescued: false,
-            notified: Vec::new(),
-            tally,
-        });
+        self.run.bus.emit(result.finished(key, &host.name, tally, false));
         result
     }
 
@@ -238,23 +225,14 @@ impl BatchRun {
         self.keep(task, host, &result, rescue);
         let rescued = result.status == Status::Failed && rescue == Rescue::Taken;
         let tally = host.state().tally;
-        let shown = if no_log { hidden(&result.result) } else { result.result.clone() };
-        let message =
-            if no_log && !result.message.is_empty() { "hidden by no_log".to_owned() } else { result.message.clone() };
-        self.run.bus.emit(EventKind::HostFinished {
-            key: key.clone(),
-            host: host.name.clone(),
-            delegate,
-            delegate_address,
-            status: result.status,
-            steps: result.steps.clone(),
-            result: shown,
-            message,
-            took: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-            rescued,
-            notified: result.notified.clone(),
-            tally,
-        });
+        let mut finished = result.finished(key, &host.name, tally, no_log);
+        if let EventKind::HostFinished { delegate: on, delegate_address: address, took, rescued: taken, .. } =
+            &mut finished
+        {
+            (*on, *address, *taken) = (delegate, delegate_address, rescued);
+            *took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        }
+        self.run.bus.emit(finished);
         result
     }
 
@@ -312,20 +290,11 @@ impl BatchRun {
         for host in &hosts {
             self.keep(task, host, &result, rescue);
             let tally = host.state().tally;
-            self.run.bus.emit(EventKind::HostFinished {
-                key: key.clone(),
-                host: host.name.clone(),
-                delegate: None,
-                delegate_address: None,
-                status: result.status,
-                steps: Vec::new(),
-                result: result.result.clone(),
-                message: result.message.clone(),
-                took: 0,
-                rescued: rescue == Rescue::Taken,
-                notified: Vec::new(),
-                tally,
-            });
+            let mut finished = result.finished(&key, &host.name, tally, false);
+            if let EventKind::HostFinished { rescued, .. } = &mut finished {
+                *rescued = rescue == Rescue::Taken;
+            }
+            self.run.bus.emit(finished);
         }
         self.run.bus.emit(EventKind::TaskFinished { key });
         self.judge();
@@ -383,16 +352,6 @@ pub(super) type Locals = Arc<std::collections::HashMap<String, indexmap::IndexMa
 /// Whether a host is out after this.
 pub(super) fn ends(status: Status) -> bool {
     status.ends_host()
-}
-
-fn hidden(result: &Map) -> Map {
-    let mut hidden = Map::new();
-    let text = "the output has been hidden due to the fact that 'no_log: true' was specified for this result";
-    hidden.insert("censored".to_owned(), Value::from(text));
-    if let Some(changed) = result.get("changed") {
-        hidden.insert("changed".to_owned(), changed.clone());
-    }
-    hidden
 }
 
 /// `file:line` without the column.

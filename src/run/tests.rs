@@ -240,6 +240,13 @@ fn hosts_at_work_finish_their_sequence_when_a_guard_fires_and_nothing_new_is_sta
     assert_eq!(ran.summary.pending.get("h1").map(Vec::len), Some(1), "the failed host's pending handler is named");
 }
 
+#[test]
+fn hosts_of_a_play_without_tasks_are_done_and_not_left_over() {
+    let ran = run("- hosts: all\n- hosts: h1\n  tasks:\n    - raw: a\n");
+    assert_eq!(ran.done(), ["h1:a"]);
+    assert!(ran.summary.not_attempted.is_empty(), "{:?}", ran.summary.not_attempted);
+}
+
 /// facts/peers.md, pain 1: each row is a way in which Ansible's guards leak.
 #[test]
 fn no_guard_leaks_in_any_row_of_the_matrix() {

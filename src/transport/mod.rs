@@ -316,9 +316,14 @@ impl Any {
         Self { local: Local::new(options.clone()), ssh: Ssh::new(options) }
     }
 
-    /// Warnings since the last call: ssh options without effect, accepted host keys, unchecked ones.
+    /// Warnings since the last call: ssh options without effect, accepted host keys.
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         self.ssh.take_warnings()
+    }
+
+    /// The hosts since the last call whose keys were not checked: a list, so that a thousand of them are one warning.
+    pub(crate) fn take_unchecked(&self) -> Vec<String> {
+        self.ssh.take_unchecked()
     }
 }
 

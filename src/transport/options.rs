@@ -1,9 +1,9 @@
 //! What holds for the whole transport, its warnings, and chance.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::Read as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::settings::{HostKeys, home};
@@ -55,18 +55,38 @@ impl Options {
 
 /// Things that the operator should know and that stop nothing. Each text is kept once.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Warnings(Arc<Mutex<(HashSet<String>, Vec<String>)>>);
+pub(crate) struct Warnings(Arc<Mutex<Told>>);
+
+#[derive(Debug, Default)]
+struct Told {
+    known: HashSet<String>,
+    texts: Vec<String>,
+    /// Hosts whose keys nobody checks.
+    unchecked: BTreeSet<String>,
+}
 
 impl Warnings {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn add(&self, text: String) {
-        let mut warnings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if warnings.0.insert(text.clone()) {
-            warnings.1.push(text);
+        let mut told = self.told();
+        if told.known.insert(text.clone()) {
+            told.texts.push(text);
         }
     }
 
+    pub(super) fn unchecked(&self, host: &str) {
+        self.told().unchecked.insert(host.to_owned());
+    }
+
     pub(super) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1)
+        std::mem::take(&mut self.told().texts)
+    }
+
+    pub(super) fn take_unchecked(&self) -> Vec<String> {
+        std::mem::take(&mut self.told().unchecked).into_iter().collect()
     }
 }
 

@@ -59,6 +59,11 @@ impl Ssh {
         self.warnings.take()
     }
 
+    /// The hosts since the last call whose keys were not checked.
+    pub(crate) fn take_unchecked(&self) -> Vec<String> {
+        self.warnings.take_unchecked()
+    }
+
     fn settings(&self, target: &Target) -> Result<Arc<Settings>, Unreachable> {
         let mut warnings = Vec::new();
         let settings = settings::resolve(target, &self.options, &self.files, &mut warnings)
@@ -67,7 +72,7 @@ impl Ssh {
             self.warnings.add(warning);
         }
         if settings.host_keys == settings::HostKeys::Off {
-            self.warnings.add(format!("the host key of {} is not checked (host_key_checking is off)", settings.host));
+            self.warnings.unchecked(&settings.host);
         }
         Ok(Arc::new(settings))
     }

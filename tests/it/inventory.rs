@@ -52,3 +52,10 @@ fn a_wrong_inventory_is_told_with_its_place() {
     let said = text(&output.stderr);
     assert!(said.contains("hosts:2:4") && said.contains("`root` is no key=value"), "{said}");
 }
+
+#[test]
+fn a_source_that_is_not_there_is_no_target() {
+    let output = stagger(&["inventory", "-i", "missing", "--list"]);
+    assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("", Some(66)));
+    assert!(text(&output.stderr).contains("missing"), "{}", text(&output.stderr));
+}
