@@ -14,7 +14,7 @@ use super::render::Room;
 use crate::base::{Map, Output, Script, Value};
 use crate::event::{EventKind, Status, StepDiff, StepLine};
 use crate::modules::{Act, Applied, Change, Done, Effect, Failure, Gate, State, Step, Verdict};
-use crate::transport::{Command, Lost, Unreachable};
+use crate::transport::{Command, Connection, Lost, Trace, Unreachable};
 
 /// What came of one try.
 #[derive(Debug, Clone)]
@@ -93,12 +93,32 @@ impl HostTask {
         command
     }
 
+    /// Looks when nothing of an earlier try that was cut off runs beside it any more.
+    async fn look_alone(
+        &self,
+        connection: &dyn Connection,
+        way: &Way,
+        environment: &[(String, String)],
+        state: &dyn State,
+        trace: &Trace,
+    ) -> Result<Output, Lost> {
+        if !trace.is_empty() {
+            connection.end(trace).await?;
+        }
+        let probe = state.probe();
+        if probe.is_empty() {
+            return Ok(Output::default());
+        }
+        connection.run(&self.look_command(way, environment, &probe, state.keep())).await
+    }
+
     /// Looks, and does what is missing.
     pub(super) async fn state(&self, state: &dyn State, way: &Way, environment: &[(String, String)]) -> Acted {
         let mut tries = 0;
         let mut patient = way.clone();
         // What the connection broke in, when it did.
         let mut begun: Option<Vec<StepLine>> = None;
+        let trace = Trace::default();
         let cut = |begun: Option<Vec<StepLine>>, reason: Unreachable| match begun {
             Some(steps) => Acted { steps, ..Acted::lost(&Lost::InFlight(reason)) },
             None => Acted::unreachable(&reason),
@@ -116,8 +136,7 @@ impl HostTask {
             let seen = match predicted {
                 Some(Some(seen)) => seen,
                 Some(None) => return Acted::unpredictable("it depends on what an earlier task would change"),
-                None if probe.is_empty() => Output::default(),
-                None => match connection.run(&self.look_command(way, environment, &probe, state.keep())).await {
+                None => match self.look_alone(connection.as_ref(), way, environment, state, &trace).await {
                     Ok(seen) => seen,
                     // Looking changes nothing, so it can be done again.
                     Err(Lost::InFlight(reason) | Lost::NotStarted(reason @ Unreachable::Closed { .. })) => {
@@ -164,7 +183,7 @@ impl HostTask {
                 )));
             }
             let began = self.run.clock.now();
-            let done = self.apply(&change, way, environment, connection.as_ref()).await;
+            let done = self.apply(&change, way, environment, connection.as_ref(), &trace).await;
             let ended = self.run.clock.now();
             let finished = EventKind::ActFinished {
                 key: self.key.clone(),
@@ -252,7 +271,8 @@ impl HostTask {
         change: &Change,
         way: &Way,
         environment: &[(String, String)],
-        connection: &dyn crate::transport::Connection,
+        connection: &dyn Connection,
+        trace: &Trace,
     ) -> Result<Vec<Applied>, (usize, Lost)> {
         let mut outputs = Vec::new();
         for (at, step) in change.steps.iter().enumerate() {
@@ -263,6 +283,7 @@ impl HostTask {
                 }
                 Act::Script { script, stdin } => {
                     let mut command = self.command(way, environment, script.clone());
+                    command.trace = Some(trace.clone());
                     command.stdin.clone_from(stdin);
                     if stdin.as_ref().is_some_and(|content| content.len() > 1 << 20) {
                         command.progress = Some(self.progress());
@@ -418,12 +439,7 @@ pub(super) fn not_made(failure: Failure, here: &Here) -> Acted {
 }
 
 /// Brings a file here: to a name of its own beside the wanted one, checked, then renamed.
-async fn fetch(
-    connection: &dyn crate::transport::Connection,
-    command: &Command,
-    to: &Path,
-    sha1: Option<&str>,
-) -> Result<Output, Lost> {
+async fn fetch(connection: &dyn Connection, command: &Command, to: &Path, sha1: Option<&str>) -> Result<Output, Lost> {
     let local = |error: std::io::Error| Lost::Local(format!("cannot write {}: {error}", to.display()));
     let parent = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(parent).map_err(local)?;

@@ -116,8 +116,13 @@ impl Server {
 
     /// Writes the known_hosts file with one of the folder's public keys.
     pub(crate) fn know_host(&self, key: &str) {
+        self.know_host_at(key, self.port);
+    }
+
+    /// The same for another port that leads to it.
+    pub(crate) fn know_host_at(&self, key: &str, port: u16) {
         let text = fs::read_to_string(self.path(&format!("{key}.pub"))).expect("a public key");
-        fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{} {text}", self.port)).expect("known_hosts");
+        fs::write(self.path("known_hosts"), format!("[127.0.0.1]:{port} {text}")).expect("known_hosts");
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -19,6 +19,7 @@ pub(crate) mod fake;
 mod frame;
 pub(crate) mod http;
 mod known_hosts;
+mod left;
 mod limits;
 mod link;
 mod local;
@@ -28,6 +29,7 @@ mod options;
 mod pattern;
 mod pipe;
 mod remote;
+mod running;
 mod sessions;
 mod settings;
 mod shells;
@@ -51,6 +53,7 @@ use async_trait::async_trait;
 
 use crate::base::{Content, Script, Secret};
 
+pub(crate) use left::Trace;
 pub(crate) use limits::raise_open_files;
 pub(crate) use local::Local;
 pub(crate) use options::{Options, Warnings};
@@ -96,6 +99,8 @@ pub(crate) struct Command {
     pub(crate) keep: usize,
     /// Called while its standard input is sent.
     pub(crate) progress: Option<Progress>,
+    /// Follows it, so that what a broken connection left running of it can be ended over the next one.
+    pub(crate) trace: Option<Trace>,
 }
 
 impl Debug for Command {
@@ -124,6 +129,7 @@ impl Command {
             looks: false,
             keep: DEFAULT_KEEP,
             progress: None,
+            trace: None,
         }
     }
 
@@ -236,6 +242,14 @@ pub(crate) trait Connection: Debug + Send + Sync {
 
     /// Runs a command and writes its standard output to a local file (of mode 0600), unbounded; `Output::stdout` is empty then.
     async fn fetch(&self, command: &Command, to: &Path) -> Result<Output, Lost>;
+
+    /// Kills what commands on an earlier connection to the same host left running, and waits until it is gone.
+    ///
+    /// # Errors
+    /// It can't be killed; or this connection broke, too.
+    async fn end(&self, _trace: &Trace) -> Result<(), Lost> {
+        Ok(())
+    }
 
     /// Opens a TCP stream from the host to an address that the host can reach.
     async fn stream(&self, host: &str, port: u16, within: Duration) -> Result<Box<dyn Stream>, String>;

@@ -12,7 +12,8 @@ use crate::base::{Content, Output};
 
 use super::frame::Sink;
 use super::pipe::{Pipe, State};
-use super::remote::{Inner, NotBegun, Running, frames};
+use super::remote::{Inner, NotBegun, frames};
+use super::running::Running;
 use super::{Command, Lost, Unreachable, nonce, wrapping};
 
 /// After the exit status, output is read until it has been silent for so long: a child in the background may hold
@@ -43,9 +44,11 @@ pub(super) async fn run(
         }
     };
     let mut tries = 0;
+    let nonce = nonce();
+    let text = wrapping::sealed(&nonce, script);
     let (pipe, slot) = loop {
         let slot = inner.slot().await;
-        match begin(inner, command, script, fresh(), copy.clone()).await {
+        match begin(inner, command, &nonce, &text, fresh(), copy.clone()).await {
             Ok(pipe) => break (pipe, slot),
             Err(NotBegun::TooMany) => {
                 tries += 1;
@@ -64,8 +67,8 @@ pub(super) async fn run(
         }
     };
     drop(copy);
-    let mut running = Running::new(inner, command.r#become.as_ref());
-    let work = finish(inner, command, &pipe, &mut running);
+    let running = Running::new(inner, command, &nonce, (pipe, slot), None);
+    let work = finish(inner, command, text, &running);
     let closing = inner.closing.clone();
     let limited = async {
         match command.timeout {
@@ -81,19 +84,16 @@ pub(super) async fn run(
         Ok(Ok(())) => {}
         Ok(Err(lost)) => {
             running.kill().await;
-            pipe.close().await;
             return Err(lost);
         }
         Err(limit) => {
             running.kill().await;
-            pipe.close().await;
             return Err(Lost::TimedOut(limit.as_secs()));
         }
     }
-    running.done();
+    let Some((pipe, _slot)) = running.done() else { return Err(inner.in_flight()) };
     let output = pipe.look(take_output);
     pipe.close().await;
-    drop(slot);
     Ok(output)
 }
 
@@ -105,35 +105,39 @@ pub(super) async fn attempt(
     out: Sink,
     copy: Option<mpsc::Sender<Bytes>>,
 ) -> Result<Option<i32>, NotBegun> {
-    let pipe = begin(inner, command, script, out, copy).await?;
+    let nonce = nonce();
+    let text = wrapping::sealed(&nonce, script);
+    let pipe = begin(inner, command, &nonce, &text, out, copy).await?;
+    pipe.send(text.into()).await;
     pipe.until(|state| (state.exit.is_some() || state.ended).then_some(())).await;
     let status = pipe.look(|state| state.exit);
     pipe.close().await;
     Ok(status)
 }
 
+/// Starts a shell that waits for the text.
 async fn begin(
     inner: &Inner,
     command: &Command,
-    script: &str,
+    nonce: &str,
+    text: &str,
     out: Sink,
     copy: Option<mpsc::Sender<Bytes>>,
 ) -> Result<Pipe, NotBegun> {
-    let nonce = nonce();
     // A restricted shell runs no program by its path, but may have sh on its own.
     let plain = inner.plain.load(Ordering::Relaxed);
     let shell = if plain && inner.shell == "/bin/sh" { "sh" } else { &inner.shell };
-    let line = wrapping::once(shell, &nonce, script.len(), command.stdin.is_some());
-    let frames = frames(&nonce, false, out, command.keep);
+    let line = wrapping::once(shell, nonce, text.len(), command.stdin.is_some());
+    let frames = frames(nonce, false, out, command.keep);
     // The script is sent only when a shell of ours waits for it: so long, a failure means that nothing was run. Sent along
     // with the request it would save a round trip, and run after we had given up.
-    let pipe = inner.begin(command.r#become.as_ref(), &line, &nonce, frames, copy).await?;
-    pipe.send(Bytes::copy_from_slice(script.as_bytes())).await;
-    Ok(pipe)
+    inner.begin(command.r#become.as_ref(), &line, nonce, frames, copy).await
 }
 
-/// Sends the content and waits for the end.
-async fn finish(inner: &Inner, command: &Command, pipe: &Pipe, running: &mut Running) -> Result<(), Lost> {
+/// Sends the script and the content, and waits for the end.
+async fn finish(inner: &Inner, command: &Command, text: String, running: &Running) -> Result<(), Lost> {
+    let Some(pipe) = running.pipe() else { return Err(inner.in_flight()) };
+    pipe.send(text.into()).await;
     let begun = timeout(
         inner.patience,
         pipe.until(|state| {

@@ -55,6 +55,20 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Waits until the state is such that `look` gives something.
+    pub(super) async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that a change in between is not missed.
+            changed.as_mut().enable();
+            if let Some(found) = look(&mut self.lock()) {
+                return found;
+            }
+            changed.await;
+        }
+    }
 }
 
 /// Why a channel could not be opened.
@@ -171,17 +185,13 @@ impl Pipe {
     }
 
     /// Waits until the state is such that `look` gives something.
-    pub(super) async fn until<T>(&self, mut look: impl FnMut(&mut State) -> Option<T>) -> T {
-        loop {
-            let changed = self.shared.changed.notified();
-            tokio::pin!(changed);
-            // Registered before looking, so that a change in between is not missed.
-            changed.as_mut().enable();
-            if let Some(found) = look(&mut self.shared.lock()) {
-                return found;
-            }
-            changed.await;
-        }
+    pub(super) async fn until<T>(&self, look: impl FnMut(&mut State) -> Option<T>) -> T {
+        self.shared.until(look).await
+    }
+
+    /// The state, for who may outlive the pipe.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
     }
 
     /// Closes the channel and waits a moment until the server has, too: only then is its session free again.

@@ -3,10 +3,9 @@
 //! Commands go to persistent shells, one at a time each, several shells where several commands run at once; what a
 //! shell can't take (large or binary content, fetches) and what a host doesn't allow goes over a channel per command.
 
-use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,10 +19,12 @@ use crate::base::{Output, Script};
 use super::dial::{Refusal, forward};
 use super::elevate::{self, Elevation};
 use super::frame::{Frame, Sink};
+use super::left::STILL_THERE;
 use super::link::Link;
 use super::pipe::{OpenError, Pipe, file_writer, keeping};
+use super::running::{self, Registry};
 use super::sessions::{Sessions, Slot, Taken};
-use super::{Become, Command, Connection, Lost, Options, Stream, Target, Unreachable, once, shells, wrapping};
+use super::{Become, Command, Connection, Lost, Options, Stream, Target, Trace, Unreachable, once, shells, wrapping};
 
 /// A connection to one host by SSH.
 pub(super) struct Remote {
@@ -79,8 +80,7 @@ pub(super) struct Inner {
     /// One channel a command: chosen, or found to be necessary.
     pub(super) plain: AtomicBool,
     pub(super) closing: CancellationToken,
-    running: Mutex<HashMap<u64, (Option<Become>, u32)>>,
-    next: AtomicU64,
+    pub(super) running: Registry,
 }
 
 impl std::fmt::Debug for Remote {
@@ -108,8 +108,7 @@ impl Remote {
             sessions: Sessions::new(),
             plain: AtomicBool::new(options.one_channel_a_command),
             closing: CancellationToken::new(),
-            running: Mutex::default(),
-            next: AtomicU64::new(1),
+            running: Registry::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -283,73 +282,10 @@ impl Inner {
             }
         }
     }
-
-    fn register(&self, r#become: Option<&Become>, group: u32) -> u64 {
-        let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(id, (r#become.cloned(), group));
-        id
-    }
-
-    fn forget(&self, id: u64) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
-    }
 }
 
 fn keeping_sink() -> Sink {
     Sink::Keep(super::capture::Capture::new(1024))
-}
-
-/// Kills the command when the future that waits for it is dropped.
-pub(super) struct Running {
-    inner: Arc<Inner>,
-    r#become: Option<Become>,
-    /// The process group and the number under which it is registered, once known.
-    known: Option<(u32, u64)>,
-}
-
-impl Running {
-    pub(super) fn new(inner: &Arc<Inner>, r#become: Option<&Become>) -> Self {
-        Self { inner: inner.clone(), r#become: r#become.cloned(), known: None }
-    }
-
-    /// The command has begun; `facts` is what stood on its `<` line.
-    pub(super) fn begun(&mut self, facts: &str) {
-        if let Some(group) = facts.trim().parse().ok().filter(|group| *group > 1)
-            && self.known.is_none()
-        {
-            self.known = Some((group, self.inner.register(self.r#become.as_ref(), group)));
-        }
-    }
-
-    /// It has ended by itself.
-    pub(super) fn done(&mut self) {
-        if let Some((_, id)) = self.known.take() {
-            self.inner.forget(id);
-        }
-    }
-
-    /// Kills it.
-    pub(super) async fn kill(&mut self) {
-        if let Some((group, id)) = self.known.take() {
-            self.inner.kill(self.r#become.as_ref(), group).await;
-            self.inner.forget(id);
-        }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some((group, id)) = self.known.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            let (inner, r#become) = (self.inner.clone(), self.r#become.take());
-            runtime.spawn(async move {
-                inner.kill(r#become.as_ref(), group).await;
-                inner.forget(id);
-            });
-        }
-    }
 }
 
 #[async_trait]
@@ -372,6 +308,23 @@ impl Connection for Remote {
         Ok(output)
     }
 
+    async fn end(&self, trace: &Trace) -> Result<(), Lost> {
+        for left in trace.all() {
+            let mut command = Command::new(left.end());
+            command.r#become.clone_from(&left.r#become);
+            let output = self.attempt(&command).await?;
+            if output.status == STILL_THERE {
+                let message = format!(
+                    "what it began before the connection broke was killed and still runs (process {})",
+                    output.out().trim().replace(' ', ", ")
+                );
+                return Err(Lost::InFlight(Unreachable::Local { message }));
+            }
+            trace.remove(&left.nonce);
+        }
+        Ok(())
+    }
+
     async fn stream(&self, host: &str, port: u16, within: Duration) -> Result<Box<dyn Stream>, String> {
         let from = self.inner.place.address();
         let link = match &self.inner.place {
@@ -391,12 +344,9 @@ impl Connection for Remote {
 
     async fn close(&self) {
         self.inner.closing.cancel();
-        let running: Vec<_> = {
-            let mut map = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner);
-            map.drain().map(|(_, entry)| entry).collect()
-        };
+        let running = self.inner.running.drain();
         if !self.inner.place.is_gone() {
-            let kills = running.iter().map(|(r#become, group)| self.inner.kill(r#become.as_ref(), *group));
+            let kills = running.iter().map(|(user, shared)| running::finish_off(&self.inner, user.as_ref(), shared));
             let _ = timeout(Duration::from_secs(4), futures::future::join_all(kills)).await;
         }
         drop(self.inner.sessions.empty());

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::Become;
+use super::left::Process;
 use super::pipe::Pipe;
 
 /// Two of OpenSSH's ten are left for killing and for what others on the same connection do.
@@ -18,6 +19,8 @@ pub(super) struct Shell {
     pub(super) r#become: Option<Become>,
     pub(super) pipe: Pipe,
     pub(super) slot: Slot,
+    /// Which process it is.
+    pub(super) process: Option<Process>,
 }
 
 #[derive(Debug)]

@@ -11,8 +11,10 @@ use crate::base::Output;
 
 use super::capture::Capture;
 use super::frame::Sink;
+use super::left::Process;
 use super::once::take_output;
-use super::remote::{Inner, NotBegun, Running, frames};
+use super::remote::{Inner, NotBegun, frames};
+use super::running::Running;
 use super::sessions::{Shell, Slot, Taken};
 use super::{Become, Command, Lost, nonce, wrapping};
 
@@ -90,7 +92,10 @@ async fn start(inner: &Arc<Inner>, r#become: &Option<Become>, slot: Slot) -> Res
     });
     match timeout(inner.patience, ready).await {
         Err(_) => Err(NotBegun::Lost(inner.late("starting a shell"))),
-        Ok(Some(facts)) if facts == "ready" => Ok(Shell { r#become: r#become.clone(), pipe, slot }),
+        Ok(Some(facts)) if facts.starts_with("ready ") => {
+            let process = facts.strip_prefix("ready ").and_then(Process::parse);
+            Ok(Shell { r#become: r#become.clone(), pipe, slot, process })
+        }
         Ok(_) if inner.place.is_gone() => Err(NotBegun::Lost(Lost::NotStarted(inner.place.closed()))),
         // No setsid, or no /proc: what it starts could not be watched.
         Ok(_) => {
@@ -109,27 +114,28 @@ async fn work(
     started: Instant,
 ) -> Result<Output, Lost> {
     let nonce = nonce();
-    shell.pipe.look(|state| {
+    let Shell { r#become, pipe, slot, process } = shell;
+    pipe.look(|state| {
         (state.out, state.err) = frames(&nonce, true, Sink::Keep(Capture::new(command.keep)), command.keep);
     });
-    let mut running = Running::new(inner, command.r#become.as_ref());
     let text = Bytes::from(match input {
         None if command.looks => wrapping::looked(&nonce, script),
         _ => wrapping::framed(&inner.shell, &nonce, script, input),
     });
+    let running = Running::new(inner, command, &nonce, (pipe, slot), process.as_ref());
     let all = async {
-        shell.pipe.send(text).await;
-        let gone = shell.pipe.until(|state| {
-            if state.out.begun.is_some() || state.out.ended.is_some() || state.ended {
-                return Some(state.out.begun.clone());
-            }
-            None
+        if let Some(pipe) = running.pipe() {
+            pipe.send(text).await;
+        }
+        let begun = running.shared().until(|state| {
+            let over = state.out.begun.is_some() || state.out.ended.is_some() || state.ended;
+            over.then(|| state.out.begun.clone())
         });
-        if let Some(facts) = gone.await {
+        if let Some(facts) = begun.await {
             running.begun(&facts);
         }
-        shell
-            .pipe
+        running
+            .shared()
             .until(|state| {
                 let done = state.out.ended.is_some() && state.err.ended.is_some();
                 (done || state.ended).then(|| state.out.ended.clone().filter(|_| done))
@@ -151,25 +157,24 @@ async fn work(
         Ok(None) => return Err(inner.in_flight()),
         Err(lost) => {
             running.kill().await;
-            shell.pipe.close().await;
             return Err(lost);
         }
     };
-    running.done();
+    let Some((pipe, slot)) = running.done() else { return Err(inner.in_flight()) };
     let mut words = facts.split(' ');
     let status: Option<i32> = words.next().and_then(|word| word.parse().ok());
     let held = words.next() != Some("0");
-    let begun = shell.pipe.look(|state| state.out.begun.is_some());
-    let mut output = shell.pipe.look(take_output);
+    let begun = pipe.look(|state| state.out.begun.is_some());
+    let mut output = pipe.look(take_output);
     let Some(status) = status else {
         return Err(inner.in_flight());
     };
     output.status = status;
     if held || !begun {
         // A child in the background holds the shell's output: what it writes later must not meet the next command.
-        shell.pipe.close().await;
+        pipe.close().await;
     } else {
-        inner.sessions.put(shell);
+        inner.sessions.put(Shell { r#become, pipe, slot, process });
     }
     if !begun {
         return Err(Lost::NotStarted(super::Unreachable::Local {

@@ -1,5 +1,7 @@
 //! Against OpenSSH's sshd. These tests need root, openssh-server and busybox, and fail without.
 
+mod cut;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -49,16 +49,23 @@ pub(super) fn small_text(content: &Content) -> Option<&str> {
     }
 }
 
-/// A command line (one line, no secrets) that runs one script of `length` bytes from its standard input.
+/// A script as it is sent to the shell of [`once`]: with a seal at its end, so that one that was cut off on the way is not run.
+pub(super) fn sealed(nonce: &str, script: &str) -> String {
+    format!("{script}\n#{nonce}")
+}
+
+/// A command line (one line, no secrets) that runs one [`sealed`] script of `length` bytes from its standard input.
 ///
-/// It says `?`, reads the script, says `<` and its process group on both streams, and evaluates it.
+/// It says `?`, reads the script, says `<` with its process group, when it began and which start of the host this is, on standard
+/// error only `<`, and evaluates it.
 pub(super) fn once(shell: &str, nonce: &str, length: usize, with_input: bool) -> String {
     let close = if with_input { "" } else { "exec </dev/null; " };
     let text = format!(
-        "printf \"\\036{nonce}?\\n\"; stagger_s=$(head -c {length}); \
-         {{ read -r stagger_q </proc/$$/stat; }} 2>/dev/null; set -- ${{stagger_q##*) }}; \
-         printf \"\\036{nonce}<%s\\n\" \"${{3:-$$}}\"; printf \"\\036{nonce}<\\n\" >&2; set --; {close}\
-         eval \"unset stagger_s stagger_q; $stagger_s\""
+        "printf \"\\036{nonce}?\\n\"; stagger_s=$(head -c {length}); case $stagger_s in *\"#{nonce}\") ;; *) exit 255;; esac; \
+         {{ read -r stagger_q </proc/$$/stat; read -r stagger_b </proc/sys/kernel/random/boot_id; }} 2>/dev/null; \
+         set -- ${{stagger_q##*) }}; printf \"\\036{nonce}<%s %s %s\\n\" \"${{3:-$$}}\" \"${{20:-0}}\" \"$stagger_b\"; \
+         printf \"\\036{nonce}<\\n\" >&2; set --; {close}\
+         eval \"unset stagger_s stagger_q stagger_b; ${{stagger_s%?#{nonce}}}\""
     );
     format!("{} -c {}", quote(shell), quote(&text))
 }
@@ -69,7 +76,8 @@ pub(super) fn persistent(shell: &str, nonce: &str) -> String {
     format!("{shell} -c {}", quote(&format!("printf \"\\036{nonce}?\\n\"; exec {shell}")))
 }
 
-/// What a new shell is told first: how to notice children that keep its output open; it says whether it has setsid.
+/// What a new shell is told first: how to notice children that keep its output open; it says whether it has setsid, and which
+/// process it is.
 ///
 /// Whoever holds the same pipe or socket as the shell's own output after a command has ended is a forgotten child of
 /// it. The shell's own parents hold it from the beginning.
@@ -79,6 +87,8 @@ pub(super) fn prepare(nonce: &str) -> String {
          [ \"$stagger_p/fd/2\" -ef \"/proc/$$/fd/2\" ]; then stagger_h=\"$stagger_h $stagger_p\"; fi; done; }}\n\
          stagger_held 2>/dev/null; stagger_b=$stagger_h\n\
          if command -v setsid >/dev/null 2>&1 && [ -e \"/proc/$$/fd/1\" ]; then stagger_r=ready; else stagger_r=poor; fi\n\
+         {{ read -r stagger_q </proc/$$/stat; read -r stagger_n </proc/sys/kernel/random/boot_id; }} 2>/dev/null\n\
+         set -- ${{stagger_q##*) }}; stagger_r=\"$stagger_r $$ ${{20:-0}} $stagger_n\"; set --\n\
          printf '\\036{nonce}<\\n' >&2; printf '\\036{nonce}<\\n'\n\
          printf '\\036{nonce}>%s\\n' \"$stagger_r\"; printf '\\036{nonce}>\\n' >&2\n"
     )
@@ -168,6 +178,33 @@ mod tests {
         let cut = pieces(&text);
         assert_eq!(cut.len(), 3);
         assert_eq!(cut.concat(), text);
+    }
+
+    #[test]
+    fn a_script_that_was_cut_off_on_the_way_is_not_run() {
+        use std::io::Write as _;
+        use std::process::{Command, Stdio};
+        let nonce = "0123456789abcdef0123456789abcdef";
+        let script = "echo half; printf %s whole\\";
+        let text = sealed(nonce, script);
+        for shell in ["dash", "bash", "busybox sh"] {
+            for length in [0, 10, text.len() - 1, text.len()] {
+                let line = once("SHELL", nonce, text.len(), true).replacen("SHELL", shell, 1);
+                let mut child = Command::new("sh")
+                    .args(["-c", &line])
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap();
+                child.stdin.take().unwrap().write_all(&text.as_bytes()[..length]).unwrap();
+                let output = child.wait_with_output().unwrap();
+                let said = String::from_utf8_lossy(&output.stdout).into_owned();
+                let whole = length == text.len();
+                assert_eq!(said.contains("half"), whole, "{shell} {length}: {said}");
+                assert_eq!(output.status.code(), Some(if whole { 0 } else { 255 }), "{shell} {length}");
+                assert!(!whole || said.ends_with("whole\\"), "{shell}: {said}");
+            }
+        }
     }
 
     #[test]

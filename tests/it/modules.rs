@@ -77,6 +77,13 @@ const CUTS: &[(&str, &str, &str)] = &[
     ("text_middle", "2 middle mv", "copy: {content: new, dest: BASE/old, backup: false}"),
     ("text_beside", "2 beside mv", "copy: {content: new, dest: BASE/old}"),
     ("text_after", "2 after", "copy: {content: new, dest: BASE/old}"),
+    ("line_lingers", "2 linger mv", "lineinfile: {path: BASE/edited, regexp: '^second', line: 2nd}"),
+    ("archive_lingers", "2 linger tar", "unarchive: {src: HERE/archive.tar.gz, dest: BASE/given}"),
+    (
+        "release_lingers",
+        "2 linger mv",
+        "release: {name: d, version: '2', src: HERE/binary, root: BASE/v, link: BASE/d}",
+    ),
     ("binary_half", "2 middle cat", "copy: {src: HERE/binary, dest: BASE/old}"),
     ("binary_middle", "2 middle mv", "copy: {src: HERE/binary, dest: BASE/old}"),
     ("binary_after", "2 after", "copy: {src: HERE/binary, dest: BASE/old}"),
@@ -392,6 +399,9 @@ fn cut_and_compare(number: u32, one_channel: bool) {
         let listing = |below: &str| bench.lab.run(host, &format!("set -- /srv/{below}; {LISTING}"));
         let (cut, whole) = (listing("cut"), listing("whole"));
         same(&cut, &whole, "with cuts it ends as without");
+        let late =
+            bench.lab.run(host, "cat /srv/cutting/late 2>/dev/null; ps -ef 2>/dev/null | grep '[s]leep 4$' || :");
+        assert_eq!(late, "", "{host}: a try that was cut off went on beside the next one");
     }
     let again = write("again.yml", cut_playbook(cases(), here, "cut", None));
     let (_, ends) = bench.play(&again, &["-D"]);

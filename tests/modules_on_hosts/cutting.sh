@@ -1,8 +1,8 @@
 #!/bin/sh
 # A shell that cuts the connection which it serves, when the file `plan` beside it says so: `N HOW [PROGRAM]`. At the Nth command
 # from then on: `look` cuts in the middle of a look; `before` cuts and does nothing; `middle` cuts where the command calls
-# PROGRAM, and kills it there (for `cat` half-way through what is sent); `beside` cuts there too and lets it go on; `after` does
-# it all and cuts before the answer.
+# PROGRAM, and kills it there (for `cat` half-way through what is sent); `beside` cuts there too and lets it go on; `linger` lets
+# it go on after four seconds, of which it leaves a note; `after` does it all and cuts before the answer.
 folder=${0%/*}
 cut='stagger_cut() {
 	pid=$$
@@ -41,6 +41,7 @@ middle)
 	cat) body='head -c 100000; stagger_cut; kill -9 0' ;;
 	*) body='stagger_cut; kill -9 0' ;;
 	esac ;;
+linger) body='stagger_cut; sleep 4; echo "$0" >>'"$folder"'/late; unset -f '"$program"'; '"$program"' "$@"' ;;
 beside) body='stagger_cut; unset -f '"$program"'; '"$program"' "$@"' ;;
 esac
 exec /bin/sh -c "$cut
