@@ -60,7 +60,13 @@ pub(crate) struct StepLine {
     /// Doing it twice is not the same as doing it once (a restart), though what it does is known.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) once: bool,
+    /// What a person would type on the host to do the same, at most [`SCRIPT`] bytes. Only in an act's announcement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) script: Option<String>,
 }
+
+/// No more bytes of a script are kept.
+pub(crate) const SCRIPT: usize = 8 * 1024;
 
 /// A text or state before and after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -60,7 +60,7 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
     };
     let steps = || {
         let diff = StepDiff { before_header: text(), after_header: text(), before: text(), after: text() };
-        vec![StepLine { summary: text(), diff: Some(diff), opaque: false, once: false }]
+        vec![StepLine { summary: text(), diff: Some(diff), opaque: false, once: false, script: Some(text()) }]
     };
     let host = || name.to_owned();
     vec![
@@ -90,7 +90,14 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
         EventKind::BatchStarted { play: PlayId(0), batch: 0, batches: 1, hosts: vec![host()] },
         EventKind::TaskStarted { key: key(), name: text(), module: named(), handler: false, place: text(), hosts: 1 },
         EventKind::HostStarted { key: key(), host: host() },
-        EventKind::ActStarted { key: key(), host: host(), item: 0, steps: steps() },
+        EventKind::ActStarted {
+            key: key(),
+            host: host(),
+            item: 0,
+            steps: steps(),
+            login: text(),
+            privilege: text(),
+        },
         EventKind::ActFinished { key: key(), host: host(), item: 0, done: true },
         EventKind::ItemFinished {
             delegate: None,

@@ -111,6 +111,12 @@ pub(crate) enum EventKind {
         item: u32,
         /// The steps, in order.
         steps: Vec<StepLine>,
+        /// How a person gets there: `ssh -p 2222 ann@192.0.2.11`; empty on this machine.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        login: String,
+        /// How a person becomes the user there: `sudo -u root`; empty when nobody has to.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        privilege: String,
     },
     /// The steps were done, or failed.
     ActFinished {

@@ -127,6 +127,24 @@ impl Exec {
         }
     }
 
+    /// What a person would type: the same words, in the same folder, with the same input.
+    fn by_hand(&self) -> String {
+        let typed = match &self.run {
+            Run::Words(words, true) => words.iter().map(|word| expanding(word)).collect::<Vec<_>>().join(" "),
+            Run::Words(..) => self.line(),
+            Run::Shell { executable, text } if executable == "/bin/sh" => text.clone(),
+            Run::Shell { executable, text } => format!("{} -c {}", quote(executable), quote(text)),
+        };
+        let typed = match &self.chdir {
+            Some(folder) => format!("cd {} && {typed}", expanding(folder)),
+            None => typed,
+        };
+        match &self.stdin {
+            Some(text) => format!("printf %s {} | {{ {typed}; }}", quote(text)),
+            None => typed,
+        }
+    }
+
     fn not_run(&self, why: &str, skipped: &str) -> Change {
         let mut result = self.result(&Output::default());
         let stdout = format!("skipped, since {skipped}");
@@ -165,6 +183,35 @@ impl Exec {
         }
         result
     }
+}
+
+/// A word as a shell is given it when `~` and variables in it are expanded, and nothing else is.
+fn expanding(word: &str) -> String {
+    if !word.starts_with('~') && !word.contains('$') {
+        return quote(word);
+    }
+    // A tilde is only expanded outside quotes, and a variable must not be split.
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let home = word.strip_prefix('~').map_or("", |rest| {
+        let end = rest.find('/').unwrap_or(rest.len());
+        let user = rest.get(..end).unwrap_or("");
+        if user.chars().all(plain) { word.get(..=end).unwrap_or("") } else { "" }
+    });
+    let rest = word.get(home.len()..).unwrap_or("");
+    if rest.is_empty() {
+        return home.to_owned();
+    }
+    let mut text = format!("{home}\"");
+    let mut characters = rest.chars().peekable();
+    while let Some(c) = characters.next() {
+        let is_variable = c == '$' && characters.peek().is_some_and(|c| c.is_ascii_alphabetic() || "_{".contains(*c));
+        if matches!(c, '"' | '\\' | '`' | '$') && !is_variable {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text.push('"');
+    text
 }
 
 /// Lines as Python's `splitlines` sees them.
@@ -265,7 +312,7 @@ impl State for Exec {
         if self.named {
             result.insert("cmd".to_owned(), self.cmd());
         }
-        Ok(Change { steps: vec![step.opaque().once()], result })
+        Ok(Change { steps: vec![step.opaque().once().by_hand(self.by_hand())], result })
     }
 
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
@@ -354,6 +401,19 @@ mod tests {
             assert_eq!(status.result["rc"], 127);
             assert!(host.task("command", json!({"cmd": "echo 'open"})).unwrap_err().message.contains("quote"));
         }
+    }
+
+    #[test]
+    fn what_a_person_would_type_does_the_same() {
+        let typed = |words: &[&str], chdir: Option<&str>, stdin: Option<&str>| {
+            let run = Run::Words(words.iter().map(|word| (*word).to_owned()).collect(), true);
+            let own = |text: Option<&str>| text.map(str::to_owned);
+            Exec { run, chdir: own(chdir), creates: None, removes: None, stdin: own(stdin), strip: true, named: true }
+                .by_hand()
+        };
+        assert_eq!(typed(&["echo", "a b", "$(x)`y`$HOME"], None, None), "echo 'a b' \"\\$(x)\\`y\\`$HOME\"");
+        assert_eq!(typed(&["ls", "~/a b"], Some("/srv/x y"), None), "cd '/srv/x y' && ls ~\"/a b\"");
+        assert_eq!(typed(&["cat"], None, Some("it's\n")), "printf %s 'it'\\''s\n' | { cat; }");
     }
 
     #[test]

@@ -196,7 +196,8 @@ impl File {
             Kind::Directory => format!("remove the directory {path} and all that is in it"),
             kind => format!("remove the {} {path}", kind.name()),
         };
-        let step = self.with_diff(Step::script(what, script), path, entry.kind.name(), "absent");
+        let step = Step::script(what, script).by_command(["rm", "-rf", "--", path]);
+        let step = self.with_diff(step, path, entry.kind.name(), "absent");
         Ok(Change { steps: vec![step], result })
     }
 
@@ -207,7 +208,9 @@ impl File {
         result.insert("mode".to_owned(), octal(settled.mode).into());
         result.insert("state".to_owned(), "directory".into());
         let summary = format!("create the directory {path} ({})", octal(settled.mode));
-        let step = self.with_diff(Step::script(summary, make_folders(path, &settled)), path, "absent", "directory");
+        let step = Step::script(summary, make_folders(path, &settled));
+        let step = step.by_command(["mkdir", "-p", "-m", &octal(settled.mode), "--", path]);
+        let step = self.with_diff(step, path, "absent", "directory");
         Ok(Change { steps: vec![step], result })
     }
 
@@ -246,7 +249,8 @@ impl File {
             Some(_) => format!("set the times of {path} to now"),
         };
         let before = entry.map_or("absent", |entry| entry.kind.name());
-        Ok(Change { steps: vec![self.with_diff(Step::script(summary, script), path, before, "touch")], result })
+        let step = Step::script(summary, script).by_command(["touch", "--", path]);
+        Ok(Change { steps: vec![self.with_diff(step, path, before, "touch")], result })
     }
 
     fn attributes(&self, seen: &Seen, path: &str, entry: &Entry) -> Result<Change, Failure> {

@@ -112,7 +112,11 @@ impl State for Link {
             None if look.entry().is_some() => format!("replace the {before} {path} by a {kind}to {source}"),
             None => format!("create the {kind}{path} to {source}"),
         };
-        let mut step = Step::script(summary, script);
+        let step = Step::script(summary, script);
+        let mut step = match self.hard {
+            true => step.by_command(["ln", "-f", "--", &source, path]),
+            false => step.by_command(["ln", "-sfn", "--", &source, path]),
+        };
         if self.diff {
             let mut diff = state_diff(path, before, after);
             diff.before.extend(current.iter().map(|old| format!("src: {old}\n")));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Applied, Failure};
-use crate::base::{Content, Map, Script, Secret};
+use crate::base::{Content, Map, Script, Secret, quote};
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +20,8 @@ pub(crate) struct Step {
     pub(crate) opaque: bool,
     /// It must not be repeated blindly (a restart): when the line breaks in it, its outcome is unknown.
     pub(crate) once: bool,
+    /// What a person would type on the host to do the same, where the module can say it; never a secret nor a content.
+    pub(crate) by_hand: Option<String>,
 }
 
 impl Step {
@@ -31,6 +33,7 @@ impl Step {
             act: Act::Script { script, stdin: None },
             opaque: false,
             once: false,
+            by_hand: None,
         }
     }
 
@@ -42,6 +45,7 @@ impl Step {
             act: Act::Script { script, stdin: Some(stdin) },
             opaque: false,
             once: false,
+            by_hand: None,
         }
     }
 
@@ -57,6 +61,19 @@ impl Step {
     pub(crate) fn once(mut self) -> Self {
         self.once = true;
         self
+    }
+
+    /// Says what a person would type to do the same.
+    #[must_use]
+    pub(crate) fn by_hand(mut self, typed: impl Into<String>) -> Self {
+        self.by_hand = Some(typed.into());
+        self
+    }
+
+    /// The same, as one command made of words.
+    #[must_use]
+    pub(crate) fn by_command<'a>(self, words: impl IntoIterator<Item = &'a str>) -> Self {
+        self.by_hand(words.into_iter().map(quote).collect::<Vec<_>>().join(" "))
     }
 
     /// Marks its effect as not knowable beforehand.

@@ -93,6 +93,12 @@ fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure
 }
 
 impl Systemd {
+    fn told(&self, summary: impl Into<String>, words: &[&str]) -> Step {
+        let scope = Some(self.service.scope).filter(|scope| !scope.is_empty());
+        let typed = std::iter::once("systemctl").chain(scope).chain(words.iter().copied());
+        Step::script(summary, self.systemctl(words)).by_command(typed)
+    }
+
     fn systemctl(&self, words: &[&str]) -> Script {
         let script = match self.service.scope {
             "" => Script::new(),
@@ -113,17 +119,17 @@ impl State for Systemd {
         let name = &self.service.name;
         let mut steps = Vec::new();
         if self.reexec {
-            steps.push(Step::script("make systemd start itself again", self.systemctl(&["daemon-reexec"])));
+            steps.push(self.told("make systemd start itself again", &["daemon-reexec"]));
         }
         if self.reload {
-            steps.push(Step::script("make systemd read its units again", self.systemctl(&["daemon-reload"])));
+            steps.push(self.told("make systemd read its units again", &["daemon-reload"]));
         }
         let quiet = steps.len();
         if let Some(wanted) = self.masked
             && wanted != (seen_now.enabled == "masked")
         {
             let verb = if wanted { "mask" } else { "unmask" };
-            steps.push(Step::script(format!("{verb} {name}"), self.systemctl(&[verb, name])));
+            steps.push(self.told(format!("{verb} {name}"), &[verb, name]));
             if !wanted {
                 // What it is under its mask is not known; most often neither running nor enabled.
                 seen_now.enabled = "disabled".to_owned();

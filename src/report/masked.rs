@@ -11,8 +11,11 @@ use crate::event::{EventKind, PlannedPlay, StepLine, UndoTask};
 pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
     let text = |text: &mut String| masker.mask_in(text);
     let steps = |steps: &mut Vec<StepLine>| {
-        for StepLine { summary, diff, opaque: _, once: _ } in steps {
+        for StepLine { summary, diff, opaque: _, once: _, script } in steps {
             masker.mask_in(summary);
+            if let Some(script) = script {
+                masker.mask_in(script);
+            }
             if let Some(diff) = diff {
                 for text in [&mut diff.before_header, &mut diff.after_header, &mut diff.before, &mut diff.after] {
                     masker.mask_in(text);
@@ -57,7 +60,11 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             text(name);
             text(place);
         }
-        EventKind::ActStarted { key: _, host: _, item: _, steps: lines } => steps(lines),
+        EventKind::ActStarted { key: _, host: _, item: _, steps: lines, login, privilege } => {
+            steps(lines);
+            text(login);
+            text(privilege);
+        }
         EventKind::ItemFinished {
             key: _,
             host: _,

@@ -74,7 +74,7 @@ fn started(key: TaskKey, name: &str, module: &str) -> EventKind {
 }
 
 fn step(summary: &str) -> StepLine {
-    StepLine { summary: summary.to_owned(), diff: None, opaque: false, once: false }
+    StepLine { summary: summary.to_owned(), diff: None, opaque: false, once: false, script: None }
 }
 
 fn done(key: TaskKey, host: &str, status: Status, steps: Vec<StepLine>, result: serde_json::Value) -> EventKind {
@@ -355,8 +355,9 @@ fn a_check_says_would_and_folds_the_same_differences() {
         diff: Some(diff.clone()),
         opaque: false,
         once: false,
+        script: None,
     };
-    let opaque = || StepLine { summary: "run `mesos-setup`".to_owned(), diff: None, opaque: true, once: false };
+    let opaque = || StepLine { summary: "run `mesos-setup`".to_owned(), diff: None, opaque: true, once: false, script: None };
     let mut events = vec![at(0, run(true)), at(1, play(0, "slaves", hosts("s1 s2 s3"), 1, ""))];
     events.push(at(2, started(key(0, 0, 0), "write flags", "mesos_flags")));
     events.push(at(3, done(key(0, 0, 0), "s1", Status::Changed, vec![write()], json!({}))));
@@ -530,7 +531,7 @@ fn a_run_is_printed_as_ansible_prints_it() {
         before: String::new(),
         after: "a\n".to_owned(),
     };
-    let with_diff = StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false, once: false };
+    let with_diff = StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false, once: false, script: None };
     let item = |item: &str, status, result| EventKind::ItemFinished {
         delegate: None,
         delegate_address: None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::{HostTask, blocking};
+use super::by_hand;
 use super::clock::{local_time, span_text};
 use super::connect::Way;
 use super::controller::Here;
@@ -174,7 +175,9 @@ impl HostTask {
                 key: self.key.clone(),
                 host: self.host.name.clone(),
                 item,
-                steps: steps.clone(),
+                steps: change.steps.iter().map(|step| self.announced(step, environment)).collect(),
+                login: by_hand::login(&way.target),
+                privilege: way.r#become.as_ref().map(by_hand::privilege).unwrap_or_default(),
             };
             if let Err(reason) = self.run.bus.record(started).await {
                 self.run.interrupt.soft.cancel();
@@ -262,7 +265,13 @@ impl HostTask {
             after: diff.after.clone(),
         });
         let summary = if self.no_log { "do what `no_log` hides".to_owned() } else { step.summary.clone() };
-        StepLine { summary, diff, opaque: step.opaque, once: step.once }
+        StepLine { summary, diff, opaque: step.opaque, once: step.once, script: None }
+    }
+
+    /// The step as it stands in the journal before the act: with what a person would type.
+    fn announced(&self, step: &Step, environment: &[(String, String)]) -> StepLine {
+        let script = step.by_hand.as_deref().filter(|_| !self.no_log);
+        StepLine { script: script.map(|typed| by_hand::script(typed, environment)), ..self.line(step) }
     }
 
     /// Does the steps one after another until one fails. With what has no end comes the number of its step.

@@ -7,6 +7,7 @@
 mod act;
 mod ask;
 mod attempt;
+mod by_hand;
 mod clock;
 mod connect;
 mod controller;

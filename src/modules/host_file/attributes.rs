@@ -1,7 +1,7 @@
 //! Owner, group and permission bits: what is wanted, what differs, and the step that mends it.
 
 use super::{Entry, LOOK, Seen, octal, resolve};
-use crate::base::Script;
+use crate::base::{Script, quote};
 use crate::modules::{Arguments, Diff, Failure, Step};
 
 /// The options that all file modules share, after a module's own.
@@ -163,6 +163,20 @@ impl Settled {
         script.set("owner", owner).set("group", group).set("bits", &bits)
     }
 
+    /// What a person would type to change what differs.
+    fn by_hand(&self, path: &str) -> String {
+        let mut lines = Vec::new();
+        for (what, program, value) in [("owner", "chown", &self.owner), ("group", "chgrp", &self.group)] {
+            if let Some(value) = value.as_deref().filter(|_| self.differs(what)) {
+                lines.push(format!("{program} {} {}", quote(value), quote(path)));
+            }
+        }
+        if self.differs("mode") {
+            lines.push(format!("chmod {} {}", octal(self.mode), quote(path)));
+        }
+        lines.join(" && ")
+    }
+
     /// The step that changes what differs at `path`; `None` when nothing does.
     pub(crate) fn step(&self, path: &str, wants_diff: bool) -> Option<Step> {
         if self.differences.is_empty() {
@@ -173,7 +187,7 @@ impl Settled {
             .line(CHANGE)
             .line("look result \"$path\"")
             .line("echo end");
-        let step = Step::script(format!("change {path}: {}", self.line()), script);
+        let step = Step::script(format!("change {path}: {}", self.line()), script).by_hand(self.by_hand(path));
         Some(if wants_diff { step.diff(self.diff(path)) } else { step })
     }
 }

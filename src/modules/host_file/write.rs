@@ -113,10 +113,29 @@ impl Write<'_> {
     /// The command of `validate` can't be split into words.
     pub(crate) fn step(self, summary: impl Into<String>) -> Result<Step, Failure> {
         let script = Script::new().line(LOOK).then(&self.script()?).line("echo end");
-        Ok(match self.feed {
+        let by_hand = self.by_hand();
+        let step = match self.feed {
             Feed::Sent(content) => Step::send(summary, script, content),
             Feed::Host(_) => Step::script(summary, script),
-        })
+        };
+        Ok(step.by_hand(by_hand))
+    }
+
+    /// What a person would do. The content itself stays out of it: it may hold secrets.
+    fn by_hand(&self) -> String {
+        let mut words = vec!["install".to_owned(), "-m".to_owned(), octal(self.settled.mode)];
+        for (flag, value) in [("-o", &self.settled.owner), ("-g", &self.settled.group)] {
+            words.extend(value.iter().flat_map(|value| [flag.to_owned(), quote(value)]));
+        }
+        let digest = self.digest.map(|(size, sha256)| format!("{size} bytes, SHA-256 {sha256}")).unwrap_or_default();
+        let (source, note) = match &self.feed {
+            Feed::Host(source) => (quote(source), String::new()),
+            Feed::Sent(Content::File { file, .. }) => {
+                ("/dev/stdin".to_owned(), format!(" <{}  # here: {digest}", quote(&file.path.display().to_string())))
+            }
+            Feed::Sent(Content::Bytes(_)) => ("/dev/stdin".to_owned(), format!("  # a text of {digest}")),
+        };
+        format!("{} {source} {}{note}", words.join(" "), quote(self.path))
     }
 
     /// The script without [`LOOK`] before it and `end` after it: for a change of several files.

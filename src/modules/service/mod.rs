@@ -276,12 +276,29 @@ impl Service {
         ))
     }
 
+    /// Adds what a person would type. A daemon without an init system is told by its pid file: no short line does the same.
+    fn typed(&self, step: Step, manager: &str, word: &str) -> Step {
+        let name = self.name.as_str();
+        let enabling = matches!(word, "enable" | "disable");
+        match manager {
+            "systemd" => {
+                let scope = Some(self.scope).filter(|scope| !scope.is_empty());
+                step.by_command(std::iter::once("systemctl").chain(scope).chain([word, name]))
+            }
+            "sysvinit" if enabling => step.by_command(["update-rc.d", name, word]),
+            "daemon" => step,
+            _ if enabling => step,
+            _ => step.by_command(["service", name, word]),
+        }
+    }
+
     fn enabling(&self, seen: &Seen, wanted: bool) -> Option<Step> {
         if seen.is_enabled() == wanted {
             return None;
         }
         let (word, verb) = if wanted { ("enable", Verb::Enable) } else { ("disable", Verb::Disable) };
-        Some(Step::script(format!("{word} {}", self.name), scripts::act(self, &seen.manager, verb)))
+        let step = Step::script(format!("{word} {}", self.name), scripts::act(self, &seen.manager, verb));
+        Some(self.typed(step, &seen.manager, word))
     }
 
     fn moving(&self, seen: &Seen, wanted: Wanted) -> Result<Option<Step>, Failure> {
@@ -303,6 +320,13 @@ impl Service {
         };
         // No diff: it would say the same in five lines.
         let step = Step::script(summary, scripts::act(self, &seen.manager, verb));
+        let word = match verb {
+            Verb::Stop => "stop",
+            Verb::Restart => "restart",
+            Verb::Reload => "reload",
+            _ => "start",
+        };
+        let step = self.typed(step, &seen.manager, word);
         // A restart that was cut off may have been done: nothing that can be seen afterwards tells.
         // A start that a restart comes to is one too: looked at again, the service runs, and would be restarted.
         let once = matches!(wanted, Wanted::Restarted | Wanted::Reloaded);

@@ -250,6 +250,7 @@ impl State for Uri {
             act: Act::Http(self.request.clone()),
             opaque: true,
             once: true,
+            by_hand: None,
         };
         let mut result = Map::new();
         result.insert("url".to_owned(), Value::from(self.request.url.clone()));
