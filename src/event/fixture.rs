@@ -90,14 +90,7 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
         EventKind::BatchStarted { play: PlayId(0), batch: 0, batches: 1, hosts: vec![host()] },
         EventKind::TaskStarted { key: key(), name: text(), module: named(), handler: false, place: text(), hosts: 1 },
         EventKind::HostStarted { key: key(), host: host() },
-        EventKind::ActStarted {
-            key: key(),
-            host: host(),
-            item: 0,
-            steps: steps(),
-            login: text(),
-            privilege: text(),
-        },
+        EventKind::ActStarted { key: key(), host: host(), item: 0, steps: steps(), login: text(), privilege: text() },
         EventKind::ActFinished { key: key(), host: host(), item: 0, done: true },
         EventKind::ItemFinished {
             delegate: None,

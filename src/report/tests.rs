@@ -357,7 +357,8 @@ fn a_check_says_would_and_folds_the_same_differences() {
         once: false,
         script: None,
     };
-    let opaque = || StepLine { summary: "run `mesos-setup`".to_owned(), diff: None, opaque: true, once: false, script: None };
+    let opaque =
+        || StepLine { summary: "run `mesos-setup`".to_owned(), diff: None, opaque: true, once: false, script: None };
     let mut events = vec![at(0, run(true)), at(1, play(0, "slaves", hosts("s1 s2 s3"), 1, ""))];
     events.push(at(2, started(key(0, 0, 0), "write flags", "mesos_flags")));
     events.push(at(3, done(key(0, 0, 0), "s1", Status::Changed, vec![write()], json!({}))));
@@ -531,7 +532,8 @@ fn a_run_is_printed_as_ansible_prints_it() {
         before: String::new(),
         after: "a\n".to_owned(),
     };
-    let with_diff = StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false, once: false, script: None };
+    let with_diff =
+        StepLine { summary: "write".to_owned(), diff: Some(diff), opaque: false, once: false, script: None };
     let item = |item: &str, status, result| EventKind::ItemFinished {
         delegate: None,
         delegate_address: None,
