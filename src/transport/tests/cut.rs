@@ -8,9 +8,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use super::super::fixture::{Server, children_of};
-use super::super::{Command, Connection, Lost, Options, Ssh, Target, Trace, Transport, Unreachable};
 use super::{USERS, becoming, both, eventually, run, script};
+use crate::transport::fixture::{Server, children_of};
+use crate::transport::{Command, Connection, Lost, Options, Ssh, Target, Trace, Transport, Unreachable};
 
 /// Carries connections to a server, and can hold back what that answers.
 #[derive(Default)]
