@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::batch::BatchRun;
 use super::host::Host;
-use super::play::BatchRun;
 use super::render::Room;
 use super::task::{Locals, Rescue};
 use crate::base::to_text;

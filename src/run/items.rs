@@ -10,10 +10,10 @@ use indexmap::IndexMap;
 use serde_json::json;
 
 use super::act::Acted;
+use super::batch::BatchRun;
 use super::guard::{Rules, Standing};
 use super::host::Host;
 use super::outcome::{HostResult, mark};
-use super::play::BatchRun;
 use super::render::Trouble;
 use super::task::{Locals, Rescue, place};
 use crate::base::{Value, Var, to_text};
@@ -67,7 +67,7 @@ impl BatchRun {
 
     /// Under Ansible's rules a guard that fired stops the batch at that task; under ours hosts at work finish.
     fn stops_now(&self) -> bool {
-        self.run.options.rules == Rules::Ansible && self.halted.load(Ordering::SeqCst)
+        self.run.options.rules == Rules::Ansible && self.play.halted.load(Ordering::SeqCst)
     }
 
     async fn block(

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::batch::BatchRun;
 use super::guard::Standing;
 use super::host::{Host, HostState};
 use super::outcome::HostResult;
-use super::play::BatchRun;
 use super::task::{Rescue, ends};
 use crate::base::{Map, Value, Var};
 use crate::event::Status;

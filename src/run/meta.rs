@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::batch::BatchRun;
 use super::guard::Standing;
 use super::host::Host;
-use super::play::BatchRun;
 use super::render::Trouble;
 use super::task::{Locals, Rescue};
 use crate::modules::Meta;

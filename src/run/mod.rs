@@ -7,6 +7,8 @@
 mod act;
 mod ask;
 mod attempt;
+mod batch;
+mod batches;
 mod by_hand;
 mod clock;
 mod connect;

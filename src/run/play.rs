@@ -1,25 +1,20 @@
-//! A play: its hosts, its variables, its batches, gates and guards.
+//! A play: its hosts, its variables, its options.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indexmap::IndexMap;
-
-use super::gather::{compare, gathering};
-use super::guard::{Limits, Standing, judge};
+use super::batches::Progress;
+use super::guard::{Limits, Standing};
 use super::host::Host;
 use super::render::{Room, Trouble};
-use super::task::{Locals, Rescue};
 use super::{Run, render};
-use crate::base::{Map, Node, NodeKind, TaskId, Value, to_text};
-use crate::diag::{Severity, render_all};
+use crate::base::{NodeKind, TaskId, Value, to_text};
 use crate::event::EventKind;
 use crate::inventory::{Order, Strictness};
-use crate::modules::{self, Failure, to_bool};
-use crate::plan::{Batches, Item, Keywords, Layer, Play, Serial, Task, parse_count};
-use crate::template::Expression;
+use crate::modules::to_bool;
+use crate::plan::{Item, Layer, Play, parse_count};
 
 /// The name under which one include of one file was compiled.
 type IncludeKey = (PathBuf, TaskId);
@@ -40,59 +35,17 @@ pub(crate) struct PlayRun {
     pub(super) ended: AtomicBool,
     /// Files that were included and compiled.
     pub(super) included: Mutex<HashMap<IncludeKey, Arc<Vec<Item>>>>,
-    batch: Mutex<Vec<Arc<Host>>>,
+    /// A guard fired.
+    pub(super) halted: AtomicBool,
+    /// Which hosts are at work, and in which batch each was.
+    pub(super) progress: Progress,
     /// `vars_files` by host.
     pub(super) files: Mutex<HashMap<String, Arc<Vec<Layer>>>>,
 }
 
 impl PlayRun {
-    pub(super) fn batch_hosts(&self) -> Vec<Arc<Host>> {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     pub(super) fn files_of(&self, host: &str) -> Arc<Vec<Layer>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned().unwrap_or_default()
-    }
-}
-
-/// A batch under way.
-pub(super) struct BatchRun {
-    pub(super) run: Arc<Run>,
-    pub(super) play: Arc<PlayRun>,
-    pub(super) index: u32,
-    pub(super) hosts: Vec<Arc<Host>>,
-    /// A guard fired in this play.
-    pub(super) halted: Arc<AtomicBool>,
-    /// `meta: end_batch`.
-    pub(super) ended: AtomicBool,
-    /// How often each task ran.
-    pub(super) passes: Mutex<HashMap<TaskId, u32>>,
-}
-
-impl BatchRun {
-    /// Asks the guards, and says so when one fires.
-    pub(super) fn judge(&self) {
-        self.judge_as(self.play.limits.any_errors_fatal);
-    }
-
-    /// The same, with what a task says of `any_errors_fatal`.
-    pub(super) fn judge_as(&self, any_errors_fatal: bool) {
-        if self.halted.load(Ordering::SeqCst) {
-            return;
-        }
-        let standing = |hosts: &[Arc<Host>]| -> Vec<(String, Standing)> {
-            hosts.iter().map(|host| (host.name.clone(), host.standing())).collect()
-        };
-        let (batch, play) = (standing(&self.hosts), standing(&self.play.hosts));
-        fn borrow(list: &[(String, Standing)]) -> Vec<(&str, Standing)> {
-            list.iter().map(|(name, standing)| (name.as_str(), *standing)).collect()
-        }
-        let limits = Limits { any_errors_fatal, ..self.play.limits.clone() };
-        if let Some(halt) = judge(&limits, &borrow(&batch), &borrow(&play)) {
-            self.halted.store(true, Ordering::SeqCst);
-            self.run.halt();
-            self.run.bus.emit(EventKind::Halted { play: self.play.plan.id, halt });
-        }
     }
 }
 
@@ -190,7 +143,8 @@ impl Run {
             force_handlers: false,
             ended: AtomicBool::new(false),
             included: Mutex::default(),
-            batch: Mutex::default(),
+            halted: AtomicBool::new(false),
+            progress: Progress::default(),
             files: Mutex::default(),
         });
         Room::new(self, nobody, Some(&play))
@@ -260,118 +214,12 @@ impl Run {
                 || self.options.force_handlers,
             ended: AtomicBool::new(false),
             included: Mutex::default(),
-            batch: Mutex::default(),
+            halted: AtomicBool::new(false),
+            progress: Progress::default(),
             files: Mutex::default(),
         });
         self.read_vars_files(&run).await?;
         Ok(run)
-    }
-
-    async fn batches(self: &Arc<Self>, play: &Arc<PlayRun>) -> Result<(), String> {
-        let plan = Arc::clone(&play.plan);
-        let sizes = match plan.options.get("serial") {
-            Some(node) => {
-                let host = play.hosts.first().cloned().unwrap_or_else(|| Arc::new(Host::new("")));
-                let value = Room::new(self, &host, Some(play))
-                    .render(node)
-                    .await
-                    .map_err(|t| format!("`serial`: {}", said(&t)))?;
-                let values = match value {
-                    Value::Null => Vec::new(),
-                    Value::Array(values) => values,
-                    one => vec![one],
-                };
-                values.iter().map(Serial::parse).collect::<Result<Vec<_>, _>>()?
-            }
-            None => Vec::new(),
-        };
-        let mut batches = Batches::new(sizes, play.hosts.len());
-        let mut remaining: Vec<usize> = (0..play.hosts.len()).collect();
-        // Looked at once for the count of batches, and again before each batch.
-        let groups = self.values_of(play, plan.serial_by.as_ref(), &remaining, "serial_by").await?;
-        let group_of = |host: usize| groups.get(&host).map(to_text);
-        let count = batches.count(&remaining, &group_of);
-        self.bus.emit(EventKind::PlayStarted {
-            play: plan.id,
-            name: play.name.clone(),
-            hosts: play.hosts.iter().map(|host| host.name.clone()).collect(),
-            batches: count,
-            order: order_text(play, &batches, count),
-            tasks: plan.task_count,
-        });
-        let halted = Arc::new(AtomicBool::new(false));
-        let mut index = 0;
-        while !remaining.is_empty()
-            && !self.is_stopping()
-            && !halted.load(Ordering::SeqCst)
-            && !play.ended.load(Ordering::SeqCst)
-        {
-            remaining.retain(|host| play.hosts.get(*host).is_some_and(|host| host.standing() == Standing::Active));
-            if let Some(expression) = &plan.order_by {
-                let values = self.values_of(play, Some(expression), &remaining, "order_by").await?;
-                remaining.sort_by(|a, b| compare(values.get(a), values.get(b)));
-            }
-            let chosen = batches.next(&mut remaining, &group_of);
-            if chosen.is_empty() {
-                break;
-            }
-            let hosts: Vec<Arc<Host>> = chosen.iter().filter_map(|at| play.hosts.get(*at).cloned()).collect();
-            self.batch(play, index, count.max(index + 1), hosts, &halted).await;
-            index += 1;
-        }
-        self.bus.emit(EventKind::PlayFinished { play: plan.id });
-        Ok(())
-    }
-
-    async fn batch(
-        self: &Arc<Self>,
-        play: &Arc<PlayRun>,
-        index: u32,
-        batches: u32,
-        hosts: Vec<Arc<Host>>,
-        halted: &Arc<AtomicBool>,
-    ) {
-        play.batch.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&hosts);
-        self.bus.emit(EventKind::BatchStarted {
-            play: play.plan.id,
-            batch: index,
-            batches,
-            hosts: hosts.iter().map(|host| host.name.clone()).collect(),
-        });
-        let batch = Arc::new(BatchRun {
-            run: Arc::clone(self),
-            play: Arc::clone(play),
-            index,
-            hosts: hosts.clone(),
-            halted: Arc::clone(halted),
-            ended: AtomicBool::new(false),
-            passes: Mutex::default(),
-        });
-        let none: Locals = Arc::new(HashMap::new());
-        let gate: Vec<Item> = play.plan.gate.iter().map(|task| Item::Task(Arc::clone(task))).collect();
-        let mut live = batch.items(&gate, hosts.clone(), Rescue::None, false, Arc::clone(&none), 0).await;
-        if !play.lazy_facts
-            && self.wants_facts(play).await
-            && let Some(setup) = gathering(&play.plan)
-        {
-            live = batch.task(&setup, live, Rescue::None, &none).await;
-        }
-        for section in &play.plan.sections {
-            live = batch.items(section, live, Rescue::None, false, Arc::clone(&none), 0).await;
-            // Under Ansible's rules hosts of a halted batch lose their handlers; `force_handlers` keeps them.
-            let stops = self.options.rules == super::Rules::Ansible && halted.load(Ordering::SeqCst);
-            if play.force_handlers {
-                let able: Vec<Arc<Host>> =
-                    hosts.iter().filter(|host| host.standing() != Standing::Unreachable).cloned().collect();
-                batch.flush(able).await;
-            } else if !stops && !batch.ended.load(Ordering::SeqCst) {
-                live = batch.flush(live).await;
-            }
-            live.retain(|host| host.standing() == Standing::Active);
-        }
-        batch.items(&gate, live, Rescue::None, true, none, 0).await;
-        batch.judge();
-        self.bus.emit(EventKind::BatchFinished { play: play.plan.id, batch: index });
     }
 }
 
@@ -382,25 +230,6 @@ fn patterns(value: &Value) -> String {
         Value::Null => String::new(),
         one => to_text(one),
     }
-}
-
-fn order_text(play: &PlayRun, batches: &Batches, count: u32) -> String {
-    let mut parts = Vec::new();
-    if batches.is_rolling() {
-        let first = batches.first_size();
-        parts.push(if count as usize == play.hosts.len() {
-            "one at a time".to_owned()
-        } else {
-            format!("up to {first} at a time")
-        });
-    }
-    if let Some(expression) = &play.plan.order_by {
-        // `mesos.is_leader` is false before true: the leader comes last.
-        let text = expression.text();
-        let last = text.rsplit_once(".is_").map(|(_, name)| name).filter(|name| name.chars().all(char::is_alphabetic));
-        parts.push(last.map_or_else(|| format!("by {text}"), |name| format!("{name} last")));
-    }
-    parts.join(", ")
 }
 
 pub(super) fn said(trouble: &render::Trouble) -> String {

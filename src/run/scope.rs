@@ -55,7 +55,7 @@ impl HostScope {
         let names = |hosts: Vec<String>| Var::data(Value::from(hosts));
         let play_hosts = |filter: &dyn Fn(&Host) -> bool, batch: bool| {
             let play = self.play.as_ref()?;
-            let hosts = if batch { play.batch_hosts() } else { play.hosts.clone() };
+            let hosts = if batch { play.progress.batch_of(&self.host.name) } else { play.hosts.clone() };
             Some(names(hosts.iter().filter(|host| filter(host)).map(|host| host.name.clone()).collect()))
         };
         let active = |host: &Host| host.standing() == Standing::Active;

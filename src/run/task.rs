@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::act::Acted;
 use super::attempt::HostTask;
+use super::batch::BatchRun;
 use super::guard::Standing;
 use super::host::Host;
 use super::outcome::{HostResult, mark};
-use super::play::BatchRun;
 use super::render::{Room, Trouble};
 use crate::base::{Value, Var, parse_duration, to_text};
 use crate::event::{EventKind, Status, TaskKey};
