@@ -185,8 +185,18 @@ pub(crate) struct UndoTask {
     pub(crate) name: String,
     /// The module.
     pub(crate) module: String,
-    /// Its arguments.
+    /// Its arguments, worked out.
     pub(crate) arguments: Map,
+    /// Arguments that rest on what an earlier task of the same list registers, as written: they are worked out when the
+    /// setting is taken back.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) written: Map,
+    /// Its keywords, worked out; conditions as written.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) keywords: Map,
+    /// The folder in which its files are looked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) directory: String,
 }
 
 /// Wall time and time since the run began, in one place; tests have a fixed one.

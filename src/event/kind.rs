@@ -313,6 +313,15 @@ pub(crate) enum EventKind {
         item: u32,
         /// What the setting is, for people.
         name: String,
+        /// `file:line` of the task.
+        #[serde(default)]
+        place: String,
+        /// It stands for all hosts of its batch (`run_once`): they all end before it is taken back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shared: bool,
+        /// The values, before the change, of variables that the tasks' conditions use.
+        #[serde(default, skip_serializing_if = "Map::is_empty")]
+        variables: Map,
         /// What takes it back, in order.
         tasks: Vec<UndoTask>,
     },

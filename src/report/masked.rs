@@ -120,11 +120,15 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             text(operator);
             command.iter_mut().for_each(text);
         }
-        EventKind::UndoArmed { entry: _, key: _, host: _, item: _, name, tasks } => {
+        EventKind::UndoArmed { entry: _, key: _, host: _, item: _, name, place, shared: _, variables, tasks } => {
             text(name);
-            for UndoTask { task: _, name, module: _, arguments } in tasks {
+            text(place);
+            masker.mask_map(variables);
+            for UndoTask { task: _, name, module: _, arguments, written, keywords, directory: _ } in tasks {
                 text(name);
                 masker.mask_map(arguments);
+                masker.mask_map(written);
+                masker.mask_map(keywords);
             }
         }
         EventKind::UndoStarted { entry: _, host: _, name } => text(name),
