@@ -364,6 +364,7 @@ impl Session {
             task_timeout: how.task_timeout.or(config.task_timeout).filter(|timeout| !timeout.is_zero()),
             any_errors_fatal: config.any_errors_fatal,
             gather: self.rules == Rules::Ansible && config.gathering == Gathering::Implicit && !how.one_off,
+            terms: how.terms.clone(),
         }
     }
 }
@@ -394,6 +395,7 @@ pub(super) struct How {
     pub(super) one_off: bool,
     pub(super) one_line: bool,
     pub(super) next_task: u32,
+    pub(super) terms: run::Terms,
 }
 
 /// One line for all hosts whose keys nobody checked.
@@ -428,7 +430,9 @@ fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
 fn ended_of(summary: &run::Summary, journal_failed: bool) -> Ended {
     if journal_failed || summary.error.is_some() {
         Ended::Broken
-    } else if summary.interrupted {
+    } else if summary.aborted {
+        Ended::Aborted
+    } else if summary.interrupted || summary.late {
         Ended::Stopped
     } else if summary.halted {
         Ended::Halted

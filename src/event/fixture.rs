@@ -174,6 +174,7 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
             argument: text(),
             reason: text(),
             answer: text(),
+            refused: true,
         },
         EventKind::HostSkipped { host: host(), by: text(), reason: text() },
         EventKind::LeaseTaken { host: host() },

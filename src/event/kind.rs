@@ -399,6 +399,9 @@ pub(crate) enum EventKind {
         reason: String,
         /// What came of it, for the one who asks.
         answer: String,
+        /// Whether it was not done.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// A host was left out by a person.
     HostSkipped {

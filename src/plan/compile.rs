@@ -125,6 +125,7 @@ impl<'a> Compiler<'a> {
             "max_fail",
             "force_handlers",
             "any_errors_fatal",
+            "approve",
             "gather_subset",
             "gather_timeout",
         ] {
@@ -201,6 +202,11 @@ impl<'a> Compiler<'a> {
                 let text = value.as_str().unwrap_or_default();
                 (!words.contains(&text) && !matches!(value.kind, NodeKind::Null))
                     .then(|| (format!("`order` is one of {}", words.join(", ")), value.span))
+            }
+            "approve" => {
+                let right = matches!(value.as_str(), Some("none" | "first" | "each"));
+                let wrong = || ("`approve` is one of none, first, each".to_owned(), value.span);
+                (!right && !matches!(value.kind, NodeKind::Null)).then(wrong)
             }
             _ => None,
         };

@@ -54,7 +54,7 @@ pub(crate) struct Play {
     /// What tasks inherit.
     pub(crate) keywords: Arc<Keywords>,
     /// Play keywords by name that are evaluated when the play begins: `serial`, `order`, `max_fail_percentage`,
-    /// `max_fail`, `force_handlers`, `any_errors_fatal`.
+    /// `max_fail`, `force_handlers`, `any_errors_fatal`, `approve`.
     pub(crate) options: IndexMap<&'static str, Arc<Node>>,
     /// Sorts the hosts.
     pub(crate) order_by: Option<Expression>,

@@ -138,7 +138,7 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
         }
         EventKind::Held { play: _, batch: _, hosts: _, why } => text(why),
         EventKind::Released { play: _, batch: _, by } => text(by),
-        EventKind::Controlled { request: _, by, command: _, argument, reason, answer } => {
+        EventKind::Controlled { request: _, by, command: _, argument, reason, answer, refused: _ } => {
             text(by);
             text(argument);
             text(reason);

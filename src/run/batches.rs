@@ -12,6 +12,7 @@ use super::batch::BatchRun;
 use super::gather::compare;
 use super::guard::Standing;
 use super::host::Host;
+use super::permission::Permission;
 use super::play::{PlayRun, said};
 use super::render::Room;
 use crate::base::{Value, to_text};
@@ -144,11 +145,16 @@ impl Run {
             while wrong.is_none() && self.goes_on(play) {
                 match queue.next(at_work.len()).await {
                     Ok(Next::Begin(hosts)) => {
-                        if !play.progress.open(self, play, index, count.max(index + 1), &hosts) {
+                        let Permission::Go(admitted) = self.permission(play, index, hosts).await else { break };
+                        if admitted.hosts.is_empty() {
+                            continue;
+                        }
+                        if !play.progress.open(self, play, index, count.max(index + 1), &admitted.hosts) {
                             break;
                         }
-                        let batch = Arc::new(BatchRun::new(self, play, index, hosts));
+                        let batch = Arc::new(BatchRun::new(self, play, index, admitted.hosts.clone()));
                         at_work.spawn(async move {
+                            let _admitted = admitted;
                             let index = batch.index;
                             batch.run().await;
                             index

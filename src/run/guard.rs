@@ -27,6 +27,8 @@ pub(crate) enum Standing {
     Unreachable,
     /// `meta: end_host` and the like: it is done.
     Ended,
+    /// A person left it out of what is still to come.
+    LeftOut,
 }
 
 impl Standing {

@@ -12,6 +12,7 @@ mod batches;
 mod by_hand;
 mod clock;
 mod connect;
+mod control;
 mod controller;
 mod gather;
 mod guard;
@@ -20,7 +21,9 @@ mod host;
 mod items;
 mod keep;
 mod meta;
+mod obey;
 mod outcome;
+mod permission;
 mod play;
 mod render;
 mod scope;
@@ -46,6 +49,7 @@ use crate::template::Engine;
 use crate::transport::Transport;
 
 pub(crate) use connect::SECRET_VARIABLES;
+pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
@@ -95,6 +99,8 @@ pub(crate) struct Options {
     /// Whether facts are gathered at the start of every play that doesn't say (`gathering = implicit` written in a
     /// configuration file); else when something refers to one.
     pub(crate) gather: bool,
+    /// What it waits for, and until when it may go on.
+    pub(crate) terms: Terms,
 }
 
 /// How to log in where variables don't say.
@@ -167,6 +173,10 @@ pub(crate) struct Run {
     pub(crate) interrupt: Interrupt,
     pub(crate) hosts: Hosts,
     pub(crate) digests: Digests,
+    /// What people said to it.
+    pub(crate) control: Control,
+    /// Held by the one question that is open at the terminal.
+    pub(super) asking: tokio::sync::Mutex<()>,
     /// Wall time, for results.
     pub(super) clock: crate::event::Clock,
     pub(crate) masker: Masker,
@@ -193,6 +203,10 @@ pub(crate) struct Summary {
     pub(crate) halted: bool,
     /// A person stopped it.
     pub(crate) interrupted: bool,
+    /// A person gave it up for good.
+    pub(crate) aborted: bool,
+    /// The time that it was given was over before its end.
+    pub(crate) late: bool,
     /// Some host failed.
     pub(crate) failed: bool,
     /// Some host was unreachable.
@@ -242,6 +256,8 @@ impl Run {
             interrupt: parts.interrupt,
             hosts: Hosts::default(),
             digests: Digests::default(),
+            control: Control::default(),
+            asking: tokio::sync::Mutex::default(),
             clock: crate::event::Clock::start(),
             masker: parts.masker,
             inventory: RwLock::new(parts.inventory),
@@ -263,6 +279,10 @@ impl Run {
 
     /// Whether nothing new may be started.
     pub(super) fn is_stopping(&self) -> bool {
+        self.is_interrupted() || self.control.is_late()
+    }
+
+    fn is_interrupted(&self) -> bool {
         self.interrupt.soft.is_cancelled() || self.interrupt.hard.is_cancelled()
     }
 
@@ -277,13 +297,18 @@ impl Run {
                 run.close().await;
             })
         };
+        self.control.plan(plan.plays.iter().map(|play| self.phase(play)).collect());
         for play in plan.plays {
+            self.look_at_the_clock();
             if self.is_stopping() || self.halted.load(Ordering::SeqCst) {
                 // The rest of the plan is left untouched; its hosts count as not attempted.
                 self.name_hosts(&play);
                 continue;
             }
-            if let Err(error) = self.play(Arc::new(play)).await {
+            let id = play.id;
+            let done = self.play(Arc::new(play)).await;
+            self.control.play_ends(id);
+            if let Err(error) = done {
                 summary.error = Some(error);
                 break;
             }
@@ -313,7 +338,9 @@ impl Run {
             }
         }
         summary.halted = self.halted.load(Ordering::SeqCst);
-        summary.interrupted = self.is_stopping();
+        summary.interrupted = self.is_interrupted();
+        summary.aborted = self.control.is_aborted();
+        summary.late = self.control.is_late();
         summary.start_not_found = !self.started.load(Ordering::SeqCst);
     }
 
@@ -341,5 +368,6 @@ impl Run {
 
     pub(super) fn halt(&self) {
         self.halted.store(true, Ordering::SeqCst);
+        self.control.wake();
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::batches::Progress;
+use super::control::Approve;
 use super::guard::{Limits, Standing};
 use super::host::Host;
 use super::render::{Room, Trouble};
@@ -28,6 +29,8 @@ pub(crate) struct PlayRun {
     /// All hosts that its pattern names, those that failed before included.
     pub(super) named: Vec<String>,
     pub(super) limits: Limits,
+    /// When a person has to let it go on.
+    pub(super) approve: Approve,
     /// Facts are gathered when something refers to one.
     pub(super) lazy_facts: bool,
     pub(super) force_handlers: bool,
@@ -98,13 +101,30 @@ impl Run {
             let why = if selected.is_empty() {
                 "no host matches"
             } else {
-                "all of its hosts failed or were unreachable before"
+                "all of its hosts failed, were unreachable or were left out before"
             };
             self.bus.emit(EventKind::PlaySkipped { play: plan.id, name, why: why.to_owned() });
             return Ok(());
         }
+        self.control.play_begins(plan.id, &name, hosts.iter().map(|host| host.name.clone()).collect());
         let run = self.begin(&plan, name, hosts, selected, &bare).await?;
         self.batches(&run).await
+    }
+
+    /// A play as people may name it before it begins. Its hosts where they are written out.
+    pub(super) fn phase(&self, play: &Play) -> (crate::base::PlayId, String, Option<Vec<String>>) {
+        let inventory = self.inventory();
+        let written = !crate::plan::has_template(&play.hosts);
+        let selected =
+            written.then(|| inventory.select_with(&patterns(&play.hosts.to_value()), Strictness::Ansible).ok());
+        let limit: Vec<String> = self.options.limit.iter().cloned().collect();
+        let hosts = selected.flatten().and_then(|selected| {
+            inventory
+                .limit(&self.sources, &selected.hosts, &limit, Strictness::Ansible)
+                .ok()
+                .map(|limited| limited.hosts)
+        });
+        (play.id, to_text(&play.name.to_value()), hosts)
     }
 
     fn select(&self, pattern: &str) -> Result<Vec<String>, String> {
@@ -139,6 +159,7 @@ impl Run {
                 max_fail_percentage: None,
                 max_fail: None,
             },
+            approve: Approve::None,
             lazy_facts: false,
             force_handlers: false,
             ended: AtomicBool::new(false),
@@ -189,6 +210,7 @@ impl Run {
                 .map(|value| parse_count(&value).map_err(|reason| format!("`max_fail`: {reason}")))
                 .transpose()?,
         };
+        let approve = option("approve").await?.map_or(Ok(Approve::None), |word| Approve::parse(&to_text(&word)))?;
         if let Some(order) = option("order").await? {
             let mut names: Vec<String> = hosts.iter().map(|host| host.name.clone()).collect();
             let order = Order::parse(&to_text(&order))?;
@@ -209,6 +231,7 @@ impl Run {
             hosts,
             named,
             limits,
+            approve,
             lazy_facts: gather.is_none(),
             force_handlers: flag(option("force_handlers").await?, self.options.force_handlers)
                 || self.options.force_handlers,

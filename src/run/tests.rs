@@ -185,6 +185,7 @@ fn run_with(text: &str, setting: &Setting, transport: Fake) -> Ran {
             task_timeout: None,
             any_errors_fatal: false,
             gather: false,
+            terms: Terms::default(),
         },
         engine,
         sources,
