@@ -134,6 +134,8 @@ impl Gate for MesosFacts {
             .map(|(daemon, _)| daemon.word())
             .collect();
         put("roles", roles.into());
+        // When this was seen, by the host's own clock that nobody sets.
+        put("uptime", local.uptime.map_or(Value::Null, Value::from));
         // A host with one daemon has that daemon's facts at the top too.
         for key in ["version", "pid", "id", "start_time", "flags"] {
             let of = |map: &Option<Map>| map.as_ref().and_then(|map| map.get(key).cloned());

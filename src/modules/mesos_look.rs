@@ -165,6 +165,8 @@ impl Process {
 pub(super) struct Local {
     /// Processes by program: `mesos-master`, `mesos-slave`.
     pub(super) processes: Vec<(Daemon, Process)>,
+    /// Seconds since the host's boot.
+    pub(super) uptime: Option<u64>,
     /// The last lines of the daemon's logs that were written to in the last minutes.
     pub(super) log: String,
 }
@@ -183,7 +185,8 @@ impl Local {
 /// Looks for both daemons among the processes, and reads what `daemon` said last. Built-ins only where it loops over processes.
 pub(super) fn look(daemon: Option<Daemon>, logs: &[String]) -> Question {
     let mut script = Script::new().line(
-        r#"for folder in /proc/[0-9]*; do
+        r#"read -r uptime idle 2>/dev/null </proc/uptime && printf 'T %s\n' "${uptime%%.*}"
+for folder in /proc/[0-9]*; do
   read -r stat 2>/dev/null <"$folder/stat" || continue
   case $stat in
     *"(mesos-master)"*|*"(lt-mesos-master)"*) kind=master;;
@@ -247,6 +250,7 @@ pub(super) fn read_local(answer: Option<&Answer>) -> Result<Local, String> {
     for line in text.lines() {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
+            "T" => local.uptime = rest.parse().ok(),
             "P" => local.processes.extend(read_process(rest)),
             "L" => {
                 local.log.push_str(rest);

@@ -5,101 +5,52 @@
 
 use std::time::Duration;
 
-use super::mesos_look::{
-    Before, LOG, Local, MASTERS, Masters, ZK, ask_znodes, enumerate, field, look, read_local, read_znodes, zk_of,
-    zk_option,
-};
+use super::mesos_look::{LOG, Local, MASTERS, ZK, enumerate, field};
+use super::mesos_ready::{Started, VERSION, check_version};
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
-use crate::cluster::mesos::{Daemon, FatalKind, MasterState, MasterZnode, Version, ZkUrl, agreed_leader, last_fatal};
+use crate::cluster::mesos::{Daemon, FatalKind, MasterState, MasterZnode, agreed_leader, last_fatal};
 
 /// The module's table.
 pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "mesos_master_ready",
     aliases: &[],
     summary: "Waits until a started master is back, one master leads, and no slave or framework is missing",
-    options: &[
-        Opt::new("version", OptKind::Text, "the version that it must run; not checked when not given"),
-        Opt::new("within", OptKind::Duration, "for how long to wait").default("60s"),
-        MASTERS,
-        ZK,
-        LOG,
-    ],
+    options: &[VERSION, Opt::new("within", OptKind::Duration, "for how long to wait").default("60s"), MASTERS, ZK, LOG],
     free_form: None,
     open: false,
     rules: &[],
-    check: Some(check),
+    check: Some(check_version),
     build,
 };
 
-fn check(arguments: &Arguments) -> Result<(), String> {
-    match arguments.text("version") {
-        Some(text) if !text.contains("{{") => Version::parse(&text).map(|_| ()),
-        _ => Ok(()),
-    }
-}
-
 #[derive(Debug)]
-struct MasterReady {
-    host: String,
-    version: Option<Version>,
-    within: Duration,
-    masters: Masters,
-    zk: Option<ZkUrl>,
-    logs: Vec<String>,
-    before: Before,
-}
+struct MasterReady(Started);
 
 fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure> {
-    let before = Before::of(here);
-    let host = here.host().to_owned();
-    let masters = Masters::of(arguments, here)?;
-    if !masters.has(&host) {
+    let started = Started::of(arguments, here, Daemon::Master)?;
+    if !started.masters.has(&started.host) {
         return Err(Failure::new(format!(
-            "{host} is not in the group of the masters `{}`",
+            "{} is not in the group of the masters `{}`",
+            started.host,
             arguments.required("masters")
         )));
     }
-    let version = arguments.text("version").map(|text| Version::parse(&text)).transpose().map_err(Failure::new)?;
-    Ok(Bound::Gate(Box::new(MasterReady {
-        version,
-        within: arguments.duration("within").unwrap_or(Duration::from_secs(60)),
-        masters,
-        zk: zk_option(arguments)?.or_else(|| before.zk()),
-        logs: arguments.list("log"),
-        before,
-        host,
-    })))
+    Ok(Bound::Gate(Box::new(MasterReady(started))))
 }
 
 impl MasterReady {
-    /// The URL that is asked: what the new process runs with, since that is where it registers.
-    fn url(&self, answers: &[Answer]) -> Option<ZkUrl> {
-        read_local(answers.first()).ok().as_ref().and_then(zk_of).or_else(|| self.zk.clone())
-    }
-
     /// Why the process is not there, or not the new one.
     fn process(&self, local: &Local, memory: &mut Memory) -> Result<u64, Verdict> {
-        let host = &self.host;
         let Some(process) = local.process(Daemon::Master) else {
             memory.absent += 1;
             memory.steady = 0;
-            if memory.absent >= 2
-                && let Some(fatal) = last_fatal(&local.log)
-            {
-                let failure =
-                    format!("mesos-master ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
-                return Err(Verdict::Never(Failure::new(failure).with("said", fatal.line)));
-            }
-            return Err(Verdict::NotYet(format!("mesos-master does not run on {host}")));
+            let ended = if memory.absent >= 2 { self.0.ended(local) } else { None };
+            let why = || Verdict::NotYet(format!("mesos-master does not run on {}", self.0.host));
+            return Err(ended.unwrap_or_else(why));
         };
         memory.absent = 0;
-        if self.before.same_process(Daemon::Master, process) {
-            return Err(Verdict::NotYet(format!(
-                "{host} still runs the mesos-master of before (process {})",
-                process.pid
-            )));
-        }
+        self.0.renewed(process).map_err(Verdict::NotYet)?;
         Ok(u64::from(process.pid) ^ process.started << 32)
     }
 
@@ -107,10 +58,10 @@ impl MasterReady {
         let own: Vec<&MasterZnode> = znodes.iter().filter(|znode| znode.pid.as_deref() == Some(&state.pid)).collect();
         match own.as_slice() {
             [_] => Ok(()),
-            [] => Err(format!("{} is not registered in ZooKeeper yet", self.host)),
+            [] => Err(format!("{} is not registered in ZooKeeper yet", self.0.host)),
             [first, ..] => Err(format!(
                 "{} has two znodes: {} is its dead session's, and the new process aborts when it goes",
-                self.host, first.name
+                self.0.host, first.name
             )),
         }
     }
@@ -118,6 +69,7 @@ impl MasterReady {
     /// Slaves and frameworks that were there before the stop and are not.
     fn missing(&self, leader: &MasterState) -> Option<String> {
         let slaves: Vec<String> = self
+            .0
             .before
             .list("/slaves")
             .iter()
@@ -125,6 +77,7 @@ impl MasterReady {
             .map(|slave| format!("{} ({})", field(slave, "hostname"), field(slave, "pid")))
             .collect();
         let frameworks: Vec<String> = self
+            .0
             .before
             .list("/frameworks")
             .iter()
@@ -175,19 +128,16 @@ impl Memory {
 
 impl Gate for MasterReady {
     fn timing(&self) -> Timing {
-        Timing { delay: Duration::ZERO, within: self.within, every: Duration::from_secs(1) }
+        self.0.timing()
     }
 
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         if answers.is_empty() {
-            let mut round = vec![look(Some(Daemon::Master), &self.logs)];
-            round.extend(self.masters.ask());
+            let mut round = vec![self.0.look()];
+            round.extend(self.0.masters.ask());
             return round;
         }
-        match self.url(answers) {
-            Some(url) if answers.len() == 1 + self.masters.len() => vec![ask_znodes(&url, &self.host)],
-            _ => Vec::new(),
-        }
+        self.0.second_round(answers, 1 + self.0.masters.len())
     }
 
     fn judge(&self, answers: &[Answer], memory: &mut Value, _elapsed: Duration) -> Verdict {
@@ -201,23 +151,23 @@ impl Gate for MasterReady {
     }
 
     fn expired(&self, why: &str, elapsed: Duration) -> Failure {
-        Failure::new(format!("{} is not ready after {}: {why}", self.host, crate::base::render_duration(elapsed)))
+        Failure::new(format!("{} is not ready after {}: {why}", self.0.host, crate::base::render_duration(elapsed)))
             .with("elapsed", elapsed.as_secs())
     }
 }
 
 impl MasterReady {
     fn look_once(&self, answers: &[Answer], memory: &mut Memory) -> Verdict {
-        let host = &self.host;
-        let local = match read_local(answers.first()) {
+        let host = &self.0.host;
+        let local = match self.0.local(answers) {
             Ok(local) => local,
-            Err(why) => return Verdict::NotYet(format!("{host} can't be looked at: {why}")),
+            Err(why) => return Verdict::NotYet(why),
         };
         let process = match self.process(&local, memory) {
             Ok(process) => process,
             Err(verdict) => return verdict,
         };
-        let masters = self.masters.read(answers.get(1..).unwrap_or_default());
+        let masters = self.0.masters.read(answers.get(1..).unwrap_or_default());
         let state = match masters.iter().find(|master| master.host == *host).map(|master| &master.state) {
             Some(Ok(state)) => state,
             // Asked only while it is silent: an older line may stand in a file that this process does not write to.
@@ -227,15 +177,10 @@ impl MasterReady {
             Some(Err(why)) => return Verdict::NotYet(format!("{host} runs and does not answer yet: {why}")),
             None => return Verdict::NotYet(format!("{host} was not asked")),
         };
-        if let (Some(wanted), Some(runs)) = (self.version, state.version)
-            && wanted != runs
-        {
-            let failure =
-                format!("{host} runs Mesos {runs}, not {wanted}: is the release in force that its service starts?");
-            return Verdict::Never(Failure::new(failure));
+        if let Err(failure) = self.0.right_version(state.version) {
+            return Verdict::Never(failure);
         }
-        let url = self.url(answers);
-        let znodes = url.as_ref().map(|_| read_znodes(answers.get(1 + self.masters.len())));
+        let znodes = self.0.znodes(answers, 1 + self.0.masters.len());
         if let Some(Ok(list)) = &znodes
             && let Err(why) = self.znode(state, list)
         {
@@ -266,7 +211,7 @@ impl MasterReady {
             result
                 .insert("warnings".to_owned(), vec![format!("masters that do not answer: {}", away.join(", "))].into());
         }
-        if !self.before.known() {
+        if !self.0.before.known() {
             let warning = "slaves and frameworks were not compared: run mesos_facts before the stop".to_owned();
             result.insert("warnings".to_owned(), vec![warning].into());
         }

@@ -1,11 +1,11 @@
 //! `mesos_preflight`: whether a hop can be begun from this host's point of view. Changes nothing.
 //!
-//! All that is wrong is said at once. It can't know: whether the new binary runs on this host, whether its service is
-//! started again when it dies, and whether frameworks can follow.
+//! All that is wrong is said at once. It can't know: whether the new binary runs on this host, and whether frameworks can follow.
 
 use std::time::Duration;
 
 use super::mesos_flags::{probe_files, read_probe, wanted_flags};
+use super::mesos_ground::{self, changes_identity, checkpoints};
 use super::mesos_look::{
     Local, MASTERS, Masters, Member, SLAVES, ZK, ask_znodes, enumerate, look, read_local, read_slave, read_znodes,
     zk_of, zk_option,
@@ -201,14 +201,20 @@ impl Preflight {
         }
     }
 
-    fn disk(&self, local: &Local, runs: Option<Version>, wrong: &mut Vec<String>) {
+    /// The flags that this host's daemon will be given.
+    fn set(&self, daemon: Daemon) -> &[(String, String)] {
+        self.roles.iter().find(|(role, _)| *role == daemon).map(|(_, set)| set.as_slice()).unwrap_or_default()
+    }
+
+    /// What would keep a slave that checkpoints from recovering: it counts as another slave.
+    fn recovery(&self, local: &Local, runs: Option<Version>, wrong: &mut Vec<String>) {
         let (Some(process), Some(runs)) = (local.process(Daemon::Slave), runs) else { return };
-        let checkpoints = process.flag("checkpoint").is_some_and(|value| value == "true" || value == "1");
+        if !checkpoints(process) {
+            return;
+        }
+        wrong.extend(changes_identity(process, self.set(Daemon::Slave)));
         let pinned = process.flag("resources").is_some_and(|resources| resources.contains("disk"));
-        if checkpoints
-            && !pinned
-            && let Some(why) = disk_differs(runs, self.to)
-        {
+        if !pinned && let Some(why) = disk_differs(runs, self.to) {
             wrong.push(format!(
                 "this slave checkpoints and its disk is not pinned: it would refuse to recover ({why}); set `resources` with its \
                  present disk, and restart it once before the upgrade"
@@ -230,10 +236,12 @@ impl Gate for Preflight {
             round.extend(self.roles.iter().map(|(daemon, _)| Question::Script(probe_files(&Paths::usual(*daemon)))));
             return round;
         }
-        match self.url(answers) {
-            Some(url) if answers.len() == self.first_round() => vec![ask_znodes(&url, &self.host)],
-            _ => Vec::new(),
+        if answers.len() != self.first_round() {
+            return Vec::new();
         }
+        let mut round = vec![mesos_ground::ask(&read_local(answers.first()).unwrap_or_default())];
+        round.extend(self.url(answers).map(|url| ask_znodes(&url, &self.host)));
+        round
     }
 
     fn judge(&self, answers: &[Answer], _memory: &mut Value, _elapsed: Duration) -> Verdict {
@@ -252,7 +260,7 @@ impl Gate for Preflight {
         let slave = self.own().map(|_| read_slave(answers.get(1 + self.masters.len())));
         if let Some(Ok(state)) = &slave {
             self.hop(&self.host, state.version, &mut wrong);
-            self.disk(&local, state.version, &mut wrong);
+            self.recovery(&local, state.version, &mut wrong);
         }
         self.flags(answers, &mut wrong, &mut warnings);
         if !wrong.is_empty() {
@@ -266,7 +274,7 @@ impl Gate for Preflight {
         if let Some(Err(why)) = &slave {
             return Verdict::NotYet(format!("the slave on {} does not answer: {why}", self.host));
         }
-        let znodes = self.url(answers).map(|_| read_znodes(answers.get(self.first_round())));
+        let znodes = self.url(answers).map(|_| read_znodes(answers.get(self.first_round() + 1)));
         let leader = match agreed_leader(&masters, znodes.as_ref()) {
             Ok(leader) => leader,
             Err(why) => return Verdict::NotYet(why),
@@ -276,6 +284,10 @@ impl Gate for Preflight {
         }
         if !wrong.is_empty() {
             return Verdict::NotYet(wrong.join("\n"));
+        }
+        match mesos_ground::read(answers.get(self.first_round())) {
+            Ok(ground) => warnings.extend(ground.warnings(&local, self.set(Daemon::Slave))),
+            Err(why) => warnings.push(format!("what starts the daemons of {} can't be seen: {why}", self.host)),
         }
         let mut result = Map::new();
         let from = leader.state.version;

@@ -6,15 +6,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::mesos_look::{
-    Before, LOG, MASTERS, Masters, Member, ZK, ask_znodes, enumerate, field, look, read_local, read_slave, read_znodes,
-    zk_of, zk_option,
-};
+use super::mesos_look::{LOG, Local, MASTERS, Member, ZK, enumerate, field, read_slave};
+use super::mesos_ready::{Started, VERSION, check_version};
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
-use crate::cluster::mesos::{
-    Daemon, MasterState, Slave, SlaveState, Version, ZkUrl, agreed_leader, last_fatal, said_reregistered,
-};
+use crate::cluster::mesos::{Daemon, MasterState, Slave, SlaveState, Version, agreed_leader, said_reregistered};
 
 /// The module's table.
 pub(super) const SPEC: ModuleSpec = ModuleSpec {
@@ -22,8 +18,8 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     aliases: &[],
     summary: "Waits until the leading master has a restarted slave back, and counts its tasks",
     options: &[
-        Opt::new("version", OptKind::Text, "the version that it must run; not checked when not given"),
-        Opt::new("within", OptKind::Duration, "for how long to wait; the master gives a slave up after 75 s")
+        VERSION,
+        Opt::new("within", OptKind::Duration, "how long it may be away, since mesos_facts saw it just before its stop")
             .default("45s"),
         Opt::new("ids", OptKind::Choice(&["any", "kept", "new"]), "whether it must have its old id, or a new one")
             .default("any"),
@@ -40,9 +36,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
 };
 
 fn check(arguments: &Arguments) -> Result<(), String> {
-    if let Some(text) = arguments.text("version").filter(|text| !text.contains("{{")) {
-        Version::parse(&text)?;
-    }
+    check_version(arguments)?;
     match arguments.text("lose").filter(|text| !text.contains("{{")) {
         Some(text) => allowance(&text).map(|_| ()),
         None => Ok(()),
@@ -60,62 +54,60 @@ fn allowance(text: &str) -> Result<usize, String> {
 
 #[derive(Debug)]
 struct SlaveReady {
-    host: String,
+    started: Started,
     own: Member,
-    version: Option<Version>,
-    within: Duration,
     ids: String,
     lose: usize,
-    masters: Masters,
-    zk: Option<ZkUrl>,
-    logs: Vec<String>,
-    before: Before,
 }
 
 fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure> {
-    let before = Before::of(here);
-    let host = here.host().to_owned();
-    let version = arguments.text("version").map(|text| Version::parse(&text)).transpose().map_err(Failure::new)?;
+    let started = Started::of(arguments, here, Daemon::Slave)?;
     Ok(Bound::Gate(Box::new(SlaveReady {
-        own: Member::of(here, &host, Daemon::Slave),
-        version,
-        within: arguments.duration("within").unwrap_or(Duration::from_secs(45)),
+        own: Member::of(here, &started.host, Daemon::Slave),
         ids: arguments.required("ids"),
         lose: allowance(&arguments.required("lose")).map_err(Failure::new)?,
-        masters: Masters::of(arguments, here)?,
-        zk: zk_option(arguments)?.or_else(|| before.zk()),
-        logs: arguments.list("log"),
-        before,
-        host,
+        started,
     })))
 }
 
+/// Seconds after which a master gives a slave up that is away; no flag before 0.23 changes it.
+const GIVEN_UP: u64 = 75;
+
 impl SlaveReady {
-    fn url(&self, answers: &[Answer]) -> Option<ZkUrl> {
-        read_local(answers.first()).ok().as_ref().and_then(zk_of).or_else(|| self.zk.clone())
+    /// For how long it has been away: since it was last seen to run, which was just before its stop. Where that was longer ago than
+    /// any slave can be away, those facts are of another time, and only what was waited counts.
+    fn away(&self, local: &Local, elapsed: Duration) -> Duration {
+        let running = self.started.before.at("/uptime").and_then(Value::as_u64);
+        let gone = running.zip(local.uptime).and_then(|(then, now)| now.checked_sub(then));
+        let waited = elapsed.as_secs();
+        match gone {
+            Some(gone) if gone.saturating_sub(waited) <= GIVEN_UP => Duration::from_secs(gone.max(waited)),
+            _ => elapsed,
+        }
     }
 
     fn first_round(&self) -> usize {
-        2 + self.masters.len()
+        2 + self.started.masters.len()
     }
 
     /// The id before the stop, by the slave itself, else by the leader.
     fn old_id(&self) -> Option<String> {
-        let pid = self.before.text("/slave/pid");
-        let listed = self.before.list("/slaves").iter().find(|slave| Some(field(slave, "pid")) == pid.as_deref());
-        self.before.text("/slave/id").or_else(|| listed.map(|slave| field(slave, "id").to_owned()))
+        let pid = self.started.before.text("/slave/pid");
+        let listed =
+            self.started.before.list("/slaves").iter().find(|slave| Some(field(slave, "pid")) == pid.as_deref());
+        self.started.before.text("/slave/id").or_else(|| listed.map(|slave| field(slave, "id").to_owned()))
     }
 
     /// When the leader had last taken the old slave in, by the leader's clock.
     fn old_time(&self, id: &str) -> f64 {
-        let slave = self.before.list("/slaves").iter().find(|slave| field(slave, "id") == id);
+        let slave = self.started.before.list("/slaves").iter().find(|slave| field(slave, "id") == id);
         let time = |key: &str| slave.and_then(|slave| slave.get(key)).and_then(Value::as_f64).unwrap_or(0.0);
         time("registered_time").max(time("reregistered_time"))
     }
 
     /// The leader's entry of this slave, taken in since the restart.
     fn entry<'a>(&self, leader: &'a MasterState, state: &SlaveState, log: &str) -> Result<&'a Slave, String> {
-        let host = &self.host;
+        let host = &self.started.host;
         let listed: Vec<&Slave> = leader.slaves.iter().filter(|slave| slave.pid == state.pid).collect();
         let Some(id) = &state.id else {
             return Err(format!("{host} runs and has no id yet: it has not registered"));
@@ -142,6 +134,7 @@ impl SlaveReady {
     fn lost(&self, leader: &MasterState) -> (usize, Vec<String>) {
         let old = self.old_id();
         let was: Vec<(&str, &str)> = self
+            .started
             .before
             .list("/tasks")
             .iter()
@@ -172,63 +165,75 @@ fn ended_badly(state: &str) -> bool {
 
 impl Gate for SlaveReady {
     fn timing(&self) -> Timing {
-        Timing { delay: Duration::ZERO, within: self.within, every: Duration::from_secs(1) }
+        self.started.timing()
     }
 
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         if answers.is_empty() {
-            let mut round = vec![look(Some(Daemon::Slave), &self.logs), self.own.ask(Daemon::Slave)];
-            round.extend(self.masters.ask());
+            let mut round = vec![self.started.look(), self.own.ask(Daemon::Slave)];
+            round.extend(self.started.masters.ask());
             return round;
         }
-        match self.url(answers) {
-            Some(url) if answers.len() == self.first_round() => vec![ask_znodes(&url, &self.host)],
-            _ => Vec::new(),
+        self.started.second_round(answers, self.first_round())
+    }
+
+    fn judge(&self, answers: &[Answer], memory: &mut Value, elapsed: Duration) -> Verdict {
+        let local = match self.started.local(answers) {
+            Ok(local) => local,
+            Err(why) => {
+                *memory = Value::Null;
+                return Verdict::NotYet(why);
+            }
+        };
+        let verdict = self.look_once(answers, &local, memory);
+        let stopped = local.process(Daemon::Slave).is_none_or(|process| self.started.renewed(process).is_ok());
+        let away = self.away(&local, elapsed);
+        match verdict {
+            Verdict::NotYet(why) if stopped && away >= self.started.within && away > elapsed => {
+                Verdict::Never(self.expired(&why, away))
+            }
+            other => other,
         }
     }
 
+    fn expired(&self, why: &str, elapsed: Duration) -> Failure {
+        Failure::new(format!(
+            "{} is not back after {}: {why}. {GIVEN_UP} s after its stop the master gives it and its tasks up",
+            self.started.host,
+            crate::base::render_duration(elapsed)
+        ))
+        .with("elapsed", elapsed.as_secs())
+    }
+}
+
+impl SlaveReady {
     /// `memory`: looks in a row without a process or an answer, and the last good look: process, id and lost tasks.
-    fn judge(&self, answers: &[Answer], memory: &mut Value, _elapsed: Duration) -> Verdict {
-        let host = &self.host;
+    fn look_once(&self, answers: &[Answer], local: &Local, memory: &mut Value) -> Verdict {
+        let host = &self.started.host;
         let silent = memory.get("silent").and_then(Value::as_u64).unwrap_or(0);
         let good = memory.get("good").cloned().unwrap_or(Value::Null);
         *memory = Value::Null;
-        let local = match read_local(answers.first()) {
-            Ok(local) => local,
-            Err(why) => return Verdict::NotYet(format!("{host} can't be looked at: {why}")),
-        };
         // Absent or silent, twice in a row: an older line alone proves nothing against a process that is just starting.
         let ended = |memory: &mut Value, why: String| {
             *memory = serde_json::json!({"silent": silent + 1});
-            match last_fatal(&local.log).filter(|_| silent >= 1) {
-                Some(fatal) => {
-                    let failure =
-                        format!("mesos-slave ended on {host}: {}; it said `{}`", fatal.kind.meaning(), fatal.line);
-                    Verdict::Never(Failure::new(failure).with("said", fatal.line))
-                }
-                None => Verdict::NotYet(why),
-            }
+            let ended = if silent >= 1 { self.started.ended(local) } else { None };
+            ended.unwrap_or(Verdict::NotYet(why))
         };
         let Some(process) = local.process(Daemon::Slave) else {
             return ended(memory, format!("mesos-slave does not run on {host}"));
         };
-        if self.before.same_process(Daemon::Slave, process) {
-            return Verdict::NotYet(format!("{host} still runs the mesos-slave of before (process {})", process.pid));
+        if let Err(why) = self.started.renewed(process) {
+            return Verdict::NotYet(why);
         }
         let state = match read_slave(answers.get(1)) {
             Ok(state) => state,
             Err(why) => return ended(memory, format!("{host} runs and does not answer yet: {why}")),
         };
-        if let (Some(wanted), Some(runs)) = (self.version, state.version)
-            && wanted != runs
-        {
-            let failure =
-                format!("{host} runs Mesos {runs}, not {wanted}: is the release in force that its service starts?");
-            return Verdict::Never(Failure::new(failure));
+        if let Err(failure) = self.started.right_version(state.version) {
+            return Verdict::Never(failure);
         }
-        let masters = self.masters.read(answers.get(2..).unwrap_or_default());
-        let url = self.url(answers);
-        let znodes = url.as_ref().map(|_| read_znodes(answers.get(self.first_round())));
+        let masters = self.started.masters.read(answers.get(2..).unwrap_or_default());
+        let znodes = self.started.znodes(answers, self.first_round());
         let leader = match agreed_leader(&masters, znodes.as_ref()) {
             Ok(leader) => leader,
             Err(why) => return Verdict::NotYet(why),
@@ -247,19 +252,8 @@ impl Gate for SlaveReady {
         self.end(&entry.id, &state, count, &lost)
     }
 
-    fn expired(&self, why: &str, elapsed: Duration) -> Failure {
-        Failure::new(format!(
-            "{} is not back after {}: {why}. 75 s after its stop the master gives it and its tasks up",
-            self.host,
-            crate::base::render_duration(elapsed)
-        ))
-        .with("elapsed", elapsed.as_secs())
-    }
-}
-
-impl SlaveReady {
     fn end(&self, id: &str, state: &SlaveState, count: usize, lost: &[String]) -> Verdict {
-        let host = &self.host;
+        let host = &self.started.host;
         let old = self.old_id();
         let kept = old.as_deref() == Some(id);
         let names = || enumerate(lost, 5);
@@ -286,7 +280,7 @@ impl SlaveReady {
         result.insert("version".to_owned(), state.version.map_or(Value::Null, |version| version.to_string().into()));
         result.insert("tasks_before".to_owned(), count.into());
         result.insert("lost".to_owned(), lost.to_vec().into());
-        if !self.before.known() {
+        if !self.started.before.known() {
             let warning = "ids and tasks were not compared: run mesos_facts before the stop";
             result.insert("warnings".to_owned(), vec![warning].into());
         } else if !lost.is_empty() {
