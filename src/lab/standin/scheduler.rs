@@ -1,7 +1,7 @@
 //! A framework's scheduler: keeps so many sleeping tasks running, and says on standard output what it hears.
 //!
-//! It is told by its environment: MASTER, IP, TASKS, CHECKPOINT, NAME, STATE (where its framework id is kept, so that its next life
-//! takes the tasks of this one over).
+//! It is told by its environment: MASTER, IP, TASKS, CHECKPOINT, NAME, STATE (where its framework id is kept). Its next life is the
+//! same framework, and nobody tells it of the tasks of this one: it launches as many again beside them, as real ones do.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -171,22 +171,15 @@ impl Scheduler {
                 let _ = std::fs::write(&self.state, format!("{}\n", self.id));
                 say(&format!("REGISTERED {} master {}", self.id, text("master")));
             }
-            "tasks" => {
-                // A new master does not know yet what slaves will tell it: what this process believes stays.
-                for pair in message["tasks"].as_array().into_iter().flatten() {
-                    if let (Some(id), Some(state)) = (pair[0].as_str(), pair[1].as_str()) {
-                        self.tasks.insert(id.to_owned(), state.to_owned());
-                    }
-                }
-            }
             "offers" => self.on_offers(link, message),
             "status" => {
                 let (task, state) = (text("task"), text("state"));
                 say(&format!("STATUS {task} {state} {}", text("message")));
-                if matches!(state.as_str(), "TASK_RUNNING" | "TASK_STAGING") {
-                    self.tasks.insert(task, state);
-                } else {
+                // Of a former life's tasks it hears too, and counts them neither way.
+                if !matches!(state.as_str(), "TASK_RUNNING" | "TASK_STAGING") {
                     self.tasks.remove(&task);
+                } else if let Some(known) = self.tasks.get_mut(&task) {
+                    *known = state;
                 }
             }
             "slave-lost" => say(&format!("SLAVELOST {}", text("slave"))),

@@ -61,13 +61,6 @@ impl Master {
         self.peers.insert(link, Peer::Framework(id.clone()));
         self.filters.retain(|(framework, _), _| *framework != id);
         self.hub.send(link, &json!({"kind": "registered", "id": id, "master": self.id}));
-        let tasks: Vec<(String, String)> = self
-            .tasks
-            .values()
-            .filter(|task| task.framework == id)
-            .map(|task| (task.id.clone(), task.state.clone()))
-            .collect();
-        self.hub.send(link, &json!({"kind": "tasks", "tasks": tasks}));
         self.next_allocation = Instant::now();
     }
 
