@@ -181,10 +181,12 @@ fn template(
 
 fn missing(task: &Task, play: &Play, wrong: &mut Vec<Diagnostic>) {
     let arguments = task.arguments.as_map().unwrap_or_default();
-    let remote = |name: &str| matches!(name, "remote_src");
-    let on_host = arguments
-        .iter()
-        .any(|(key, value)| key.as_str().is_some_and(remote) && modules::to_bool(&value.to_value()) != Some(false));
+    // `copy` is how `unarchive` once had it, the other way around.
+    let on_host = arguments.iter().any(|(key, value)| match key.as_str() {
+        Some("remote_src") => modules::to_bool(&value.to_value()) != Some(false),
+        Some("copy") => modules::to_bool(&value.to_value()) != Some(true),
+        _ => false,
+    });
     if on_host {
         return;
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::archive::{self, Archive, Format};
 use super::{Arguments, Bound, Controller, Done, Failure, Folder, Gate, LocalEntry, ModuleSpec, TemplateOptions};
-use crate::base::{LocalFile, Map, Output, Script, Value};
+use crate::base::{Content, LocalFile, Map, Output, Script, Value};
 
 /// What tests give a module.
 #[derive(Debug, Default)]
@@ -47,6 +48,22 @@ impl Controller for Fixture {
     }
     fn read(&self, path: &Path) -> Result<Vec<u8>, Failure> {
         self.files.get(path).cloned().ok_or_else(|| Failure::new(format!("no file `{}`", path.display())))
+    }
+    fn archive(&self, path: &Path) -> Result<Arc<Archive>, Failure> {
+        let mut bytes = self.read(path)?;
+        let format = archive::format(&mut std::io::Cursor::new(&bytes)).map_err(Failure::new)?;
+        let mut content = Content::File { file: self.digest(path)?, offset: 0 };
+        let mut sha256 = self.digest(path)?.sha256.clone();
+        if !matches!(format, Format::Tar | Format::Gzip) {
+            let mut packed = Vec::new();
+            archive::repack(format, &mut std::io::Cursor::new(&bytes), &mut packed).map_err(Failure::new)?;
+            content = Content::Bytes(packed.clone().into());
+            sha256 = super::host_file::hex_sha256(&packed);
+            bytes = packed;
+        }
+        let zipped = format != Format::Tar;
+        let members = archive::members(&mut bytes.as_slice(), zipped).map_err(Failure::new)?;
+        Ok(Arc::new(Archive { format, members, content, zipped, sha256 }))
     }
     fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure> {
         let inside = self.files.keys().filter_map(|file| Some((file, file.strip_prefix(path).ok()?)));

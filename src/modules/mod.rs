@@ -7,12 +7,12 @@
 //!
 //! No module knows of check mode, does IO, reads a clock or prints. `run` asks, acts and reports for it.
 
+pub(crate) mod archive;
 mod arguments;
 mod host_file;
 mod python_regex;
 mod spec;
 mod step;
-mod tar_list;
 
 // One line a module, in alphabetical order; the same order in REGISTRY.
 mod add_host;
@@ -461,6 +461,12 @@ pub(crate) trait Controller: Send + Sync {
     /// # Errors
     /// It can't be read.
     fn read(&self, path: &Path) -> Result<Vec<u8>, Failure>;
+
+    /// A local archive: what is in it, and what of it travels; read once a run.
+    ///
+    /// # Errors
+    /// It can't be read, or is none.
+    fn archive(&self, path: &Path) -> Result<Arc<archive::Archive>, Failure>;
 
     /// What is in a local folder, recursively, in order.
     ///

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::render::Room;
 use crate::base::{LocalFile, Scope as _, Span, Value, Var};
+use crate::modules::archive::Archive;
 use crate::modules::{Controller, Failure, Folder, LocalEntry, TemplateOptions};
 use crate::template;
 
@@ -27,7 +28,8 @@ impl Digests {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
     }
 
-    fn of(&self, path: &Path) -> Result<Arc<LocalFile>, String> {
+    /// The digests of a file.
+    pub(super) fn of(&self, path: &Path) -> Result<Arc<LocalFile>, String> {
         let cell = {
             let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(cells.entry(path.to_owned()).or_default())
@@ -40,7 +42,7 @@ impl Digests {
 /// Files from this size on are read twice, by a thread for SHA and one for MD5, which takes longer than both SHAs together.
 const TWO_THREADS: u64 = 1 << 20;
 
-fn digest(path: &Path) -> Result<LocalFile, String> {
+pub(super) fn digest(path: &Path) -> Result<LocalFile, String> {
     use sha2::Digest as _;
     use std::os::unix::fs::PermissionsExt as _;
     let wrong = |error: std::io::Error| format!("cannot read {}: {error}", path.display());
@@ -165,6 +167,11 @@ impl Controller for Here {
 
     fn read(&self, path: &Path) -> Result<Vec<u8>, Failure> {
         Self::read_file(path)
+    }
+
+    fn archive(&self, path: &Path) -> Result<Arc<Archive>, Failure> {
+        let run = &self.room.run;
+        run.archives.of(path, &run.digests).map_err(Failure::new)
     }
 
     fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure> {

@@ -354,6 +354,9 @@ impl modules::Controller for Nobody {
     fn read(&self, _: &std::path::Path) -> Result<Vec<u8>, Failure> {
         Err(Failure::new("there are no files here"))
     }
+    fn archive(&self, _: &std::path::Path) -> Result<Arc<modules::archive::Archive>, Failure> {
+        Err(Failure::new("there are no files here"))
+    }
     fn list(&self, _: &std::path::Path) -> Result<Vec<modules::LocalEntry>, Failure> {
         Err(Failure::new("there are no files here"))
     }

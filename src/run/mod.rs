@@ -5,6 +5,7 @@
 //! again; an opaque command becomes [`crate::event::Status::Unknown`].
 
 mod act;
+mod archives;
 mod ask;
 mod attempt;
 mod batch;
@@ -49,6 +50,7 @@ use crate::template::Engine;
 use crate::transport::Transport;
 
 pub(crate) use connect::SECRET_VARIABLES;
+pub(crate) use archives::Archives;
 pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
@@ -177,6 +179,8 @@ pub(crate) struct Run {
     pub(crate) control: Control,
     /// Held by the one question that is open at the terminal.
     pub(super) asking: tokio::sync::Mutex<()>,
+    /// Archives of this machine.
+    pub(crate) archives: Archives,
     /// Wall time, for results.
     pub(super) clock: crate::event::Clock,
     pub(crate) masker: Masker,
@@ -258,6 +262,7 @@ impl Run {
             digests: Digests::default(),
             control: Control::default(),
             asking: tokio::sync::Mutex::default(),
+            archives: Archives::default(),
             clock: crate::event::Clock::start(),
             masker: parts.masker,
             inventory: RwLock::new(parts.inventory),

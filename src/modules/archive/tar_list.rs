@@ -4,7 +4,7 @@ use std::io::Read;
 
 /// What a member is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A file.
     File,
     /// A directory.
@@ -17,15 +17,15 @@ pub(super) enum Kind {
 
 /// A member of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Member {
-    /// Its name, without `./` in front and without `/` at the end.
-    pub(super) name: String,
+pub(crate) struct Member {
+    /// Its name as written, without `/` at its end.
+    pub(crate) name: String,
     /// What it is.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Bytes.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Seconds since 1970.
-    pub(super) mtime: u64,
+    pub(crate) mtime: u64,
 }
 
 /// Longest name that a long-name header may carry (bytes); a longer one is an attack or an accident.
@@ -92,11 +92,8 @@ pub(super) fn list(archive: &mut dyn Read) -> Result<Vec<Member>, String> {
     }
 }
 
+/// A name without `/` at its end.
 fn clean(name: &str) -> String {
-    let mut name = name;
-    while let Some(rest) = name.strip_prefix("./") {
-        name = rest;
-    }
     name.trim_end_matches('/').to_owned()
 }
 
