@@ -49,8 +49,8 @@ use crate::plan::{Layer, Plan};
 use crate::template::Engine;
 use crate::transport::Transport;
 
-pub(crate) use connect::SECRET_VARIABLES;
 pub(crate) use archives::Archives;
+pub(crate) use connect::SECRET_VARIABLES;
 pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};

@@ -99,15 +99,8 @@ fn time(date: &str, clock: &str) -> Option<u64> {
         [hour, minute, second] => [*hour, *minute, *second],
         _ => return None,
     };
-    let date = jiff::civil::DateTime::new(
-        year,
-        i8::try_from(month).ok()?,
-        i8::try_from(day).ok()?,
-        hour,
-        minute,
-        second,
-        0,
-    );
+    let date =
+        jiff::civil::DateTime::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?, hour, minute, second, 0);
     let time = date.ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second();
     Some(u64::try_from(time).unwrap_or(0))
 }

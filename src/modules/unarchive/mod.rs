@@ -270,7 +270,10 @@ impl Unarchive {
             ));
         }
         if let Some(said) = top.get("damaged") {
-            return fail(format!("Failed to find handler for \"{archive}\": it can't be read on the host: {}", said.trim()));
+            return fail(format!(
+                "Failed to find handler for \"{archive}\": it can't be read on the host: {}",
+                said.trim()
+            ));
         }
         let zip = kind == "zip";
         self.refuse_options(zip)?;

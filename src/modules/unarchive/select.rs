@@ -136,7 +136,10 @@ mod tests {
     fn parts_are_stripped_as_tar_counts_them() {
         let members: Vec<Member> = ["./d", "./d/one", "."].iter().map(|name| member(name, Kind::File)).collect();
         let names = |count| stripped(&members, count).into_iter().map(|member| member.name).collect::<Vec<_>>();
-        assert_eq!((names(0), names(1), names(2)), (vec!["d".into(), "d/one".into()], vec!["d".into(), "d/one".into()], vec!["one".to_owned()]));
+        assert_eq!(
+            (names(0), names(1), names(2)),
+            (vec!["d".into(), "d/one".into()], vec!["d".into(), "d/one".into()], vec!["one".to_owned()])
+        );
     }
 
     #[test]
@@ -146,7 +149,9 @@ mod tests {
         assert!(refused(&[member("../x", Kind::File)]) && refused(&[member("/etc/x", Kind::File)]));
         assert!(refused(&[member("a/../../x", Kind::Directory)]) && refused(&[member("a\u{fffd}", Kind::File)]));
         assert!(refused(&[member("a", Kind::Hard("../../etc/shadow".to_owned()))]));
-        assert!(refused(&[link("a", "/etc")]) && refused(&[link("a/b", "../../etc")]) && refused(&[link("a", "b/../..")]));
+        assert!(
+            refused(&[link("a", "/etc")]) && refused(&[link("a/b", "../../etc")]) && refused(&[link("a", "b/../..")])
+        );
         assert!(!refused(&[link("a/b", "../etc"), link("c", "."), link("d", "a/../b")]));
         assert!(refused(&[member("a/passwd", Kind::File), link("a", "b")]));
         assert!(!refused(&[link("a", "b"), member("ab", Kind::File)]));

@@ -37,9 +37,7 @@ fn an_archive_is_unpacked_once_and_mended() {
         assert_eq!(host.mode("flat/one"), 0o600);
         let created = json!({"src": "a.tgz", "dest": host.path("out"), "creates": host.path("fl*")});
         assert_eq!(host.task("unarchive", created).unwrap()["changed"], false);
-        assert!(
-            host.fails("unarchive", json!({"src": "a.tgz", "dest": host.path("none")})).contains("existing dir")
-        );
+        assert!(host.fails("unarchive", json!({"src": "a.tgz", "dest": host.path("none")})).contains("existing dir"));
     }
 }
 
@@ -78,7 +76,8 @@ fn every_format_of_here_and_of_the_host_is_unpacked_once_and_mended() {
             host.write(name, &archive);
             host.here.files.insert((*name).into(), archive);
             for (source, remote) in [((*name).to_owned(), false), (host.path(name), true)] {
-                let arguments = json!({"src": source, "dest": host.path("out"), "remote_src": remote, "list_files": true});
+                let arguments =
+                    json!({"src": source, "dest": host.path("out"), "remote_src": remote, "list_files": true});
                 if remote && *name == "a.tar.zst" && kind == Kind2::Busybox {
                     let failed = host.fails("unarchive", arguments);
                     assert!(failed.contains("the host has no `zstd`"), "{failed}");
@@ -92,7 +91,11 @@ fn every_format_of_here_and_of_the_host_is_unpacked_once_and_mended() {
                 assert_eq!(std::fs::read_link(host.path("out/d/link")).unwrap().to_str(), Some("one"), "{name}");
                 host.write("out/d/one", "changed");
                 host.changes_once("unarchive", arguments);
-                assert_eq!((host.read("out/d/one"), host.names("out")), (b"1".to_vec(), vec!["d".to_owned()]), "{name}");
+                assert_eq!(
+                    (host.read("out/d/one"), host.names("out")),
+                    (b"1".to_vec(), vec!["d".to_owned()]),
+                    "{name}"
+                );
                 std::fs::remove_dir_all(host.path("out/d")).unwrap();
             }
         }
@@ -110,12 +113,15 @@ fn an_archive_on_the_host_is_unpacked_in_part_with_attributes_and_strip() {
                            "extra_opts": ["--strip-components=2"], "exclude": ["deep er"], "mode": "u=rwX,go="});
         host.changes_once("unarchive", strip);
         assert_eq!((host.names("out").len(), host.mode("out/one")), (3, 0o600));
-        let only = json!({"src": host.path("a.zip"), "dest": host.path("out"), "remote_src": true, "include": ["d/one"]});
+        let only =
+            json!({"src": host.path("a.zip"), "dest": host.path("out"), "remote_src": true, "include": ["d/one"]});
         host.changes_once("unarchive", only);
         assert_eq!(host.names("out/d"), ["one"]);
-        let words = json!({"src": host.path("a.zip"), "dest": host.path("out"), "remote_src": true, "extra_opts": ["-x"]});
+        let words =
+            json!({"src": host.path("a.zip"), "dest": host.path("out"), "remote_src": true, "extra_opts": ["-x"]});
         assert!(host.fails("unarchive", words).contains("is for tar"));
-        let none = host.fails("unarchive", json!({"src": host.path("none"), "dest": host.path("out"), "remote_src": true}));
+        let none =
+            host.fails("unarchive", json!({"src": host.path("none"), "dest": host.path("out"), "remote_src": true}));
         assert!(none.ends_with("does not exist"), "{none}");
         host.write("rubbish.tgz", b"\x1f\x8brubbish");
         let rubbish = json!({"src": host.path("rubbish.tgz"), "dest": host.path("out"), "remote_src": true});
@@ -159,7 +165,11 @@ fn no_archive_writes_outside_of_its_directory() {
             assert!(here.contains("refusing the archive"), "{kind:?}: {name}: {here}");
             let there = try_it(json!({"src": host.path(name), "dest": dest, "remote_src": true}));
             assert!(there.contains("refusing") || kind == Kind2::Busybox, "{kind:?}: {name}: {there}");
-            assert_eq!((host.read("aim/file"), host.names("aim")), (b"untouched".to_vec(), vec!["file".to_owned()]), "{name}");
+            assert_eq!(
+                (host.read("aim/file"), host.names("aim")),
+                (b"untouched".to_vec(), vec!["file".to_owned()]),
+                "{name}"
+            );
         }
         // A link that someone put on the host.
         std::os::unix::fs::symlink("../aim", host.path("out/d")).unwrap();
@@ -168,7 +178,8 @@ fn no_archive_writes_outside_of_its_directory() {
         host.write("below.tar", &archive);
         host.here.files.insert("below.tar".into(), archive);
         for (source, remote) in [("below.tar".to_owned(), false), (host.path("below.tar"), true)] {
-            let failed = host.fails("unarchive", json!({"src": source, "dest": host.path("out"), "remote_src": remote}));
+            let failed =
+                host.fails("unarchive", json!({"src": source, "dest": host.path("out"), "remote_src": remote}));
             assert!(failed.contains("is a link on the host"), "{failed}");
         }
         assert_eq!(host.read("aim/file"), b"untouched");
