@@ -9,6 +9,7 @@
 
 pub(crate) mod archive;
 mod arguments;
+mod controller;
 mod host_file;
 mod python_regex;
 mod spec;
@@ -57,13 +58,12 @@ mod wait_for;
 mod wait_for_connection;
 
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{LocalFile, Map, Output, Script, Value};
+use crate::base::{Map, Output, Script, Value};
 
 pub(crate) use arguments::{Arguments, broken_rules, convert, find_option, to_bool};
+pub(crate) use controller::{Controller, Folder, LocalEntry, TemplateOptions};
 pub(crate) use spec::{ModuleSpec, Opt, OptKind, Rule};
 pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step};
 
@@ -402,104 +402,6 @@ pub(crate) trait Course: Debug + Send + Sync {
     /// # Errors
     /// An assertion failed, and the like.
     fn run(&self, here: &dyn Controller) -> Result<Done, Failure>;
-}
-
-/// Which folder a local file is looked for in, before the playbook's own folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Folder {
-    /// `files/`.
-    Files,
-    /// `templates/`.
-    Templates,
-    /// `vars/`.
-    Vars,
-}
-
-/// How a template file is rendered (`template:`'s options).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TemplateOptions {
-    /// Removes the newline after a block tag.
-    pub(crate) trim_blocks: bool,
-    /// Removes blanks before a block tag.
-    pub(crate) lstrip_blocks: bool,
-    /// Delimiters: block start, block end, variable start, variable end, comment start, comment end; `None` for Jinja's.
-    pub(crate) delimiters: [Option<String>; 6],
-}
-
-/// An entry of a local folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LocalEntry {
-    /// Path below the folder, `/` between parts.
-    pub(crate) name: String,
-    /// Where it is.
-    pub(crate) path: PathBuf,
-    /// Whether it is a folder (else a file; links are followed).
-    pub(crate) directory: bool,
-    /// Permission bits.
-    pub(crate) mode: u32,
-}
-
-/// What a module may ask of this machine and this run, for one host. `run` implements it; tests have a small one.
-pub(crate) trait Controller: Send + Sync {
-    /// The inventory name of the host.
-    fn host(&self) -> &str;
-
-    /// Finds a local file or folder as Ansible searches for it: `folder` beside the playbook, then beside the playbook.
-    ///
-    /// # Errors
-    /// It isn't there: where it was looked for.
-    fn find(&self, folder: Folder, name: &str) -> Result<PathBuf, Failure>;
-
-    /// Size and digests of a local file; computed once a run.
-    ///
-    /// # Errors
-    /// It can't be read.
-    fn digest(&self, path: &Path) -> Result<Arc<LocalFile>, Failure>;
-
-    /// A local file's bytes; for small files.
-    ///
-    /// # Errors
-    /// It can't be read.
-    fn read(&self, path: &Path) -> Result<Vec<u8>, Failure>;
-
-    /// A local archive: what is in it, and what of it travels; read once a run.
-    ///
-    /// # Errors
-    /// It can't be read, or is none.
-    fn archive(&self, path: &Path) -> Result<Arc<archive::Archive>, Failure>;
-
-    /// What is in a local folder, recursively, in order.
-    ///
-    /// # Errors
-    /// It can't be read.
-    fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure>;
-
-    /// Renders a template file with the host's variables.
-    ///
-    /// # Errors
-    /// It can't be read or rendered: file, line and reason.
-    fn render_file(&self, path: &Path, options: &TemplateOptions) -> Result<String, Failure>;
-
-    /// Evaluates a bare expression (`assert: that:`, `debug: var:`) with the host's variables.
-    ///
-    /// # Errors
-    /// It is undefined or wrong.
-    fn evaluate(&self, expression: &str) -> Result<Value, Failure>;
-
-    /// A variable of the host, rendered; `None` when there is none or it can't be rendered.
-    fn variable(&self, name: &str) -> Option<Value>;
-
-    /// A variable of another host.
-    fn variable_of(&self, host: &str, name: &str) -> Option<Value>;
-
-    /// The hosts of a group, in inventory order; `None` when there is no such group.
-    fn group(&self, name: &str) -> Option<Vec<String>>;
-
-    /// Whether diffs are wanted: probes then bring the old content along.
-    fn wants_diff(&self) -> bool;
-
-    /// `-v` count.
-    fn verbosity(&self) -> u8;
 }
 
 /// Builds a module for a host from checked arguments.
