@@ -231,6 +231,7 @@ impl Session {
             masker,
             inventory: self.inventory,
             next_task: how.next_task,
+            resumption: None,
         });
         let summary = run.plan(plan).await;
         listener.abort();

@@ -118,8 +118,11 @@ impl HostTask {
         let mut tries = 0;
         let mut patient = way.clone();
         // What the connection broke in, when it did.
-        let mut begun: Option<Vec<StepLine>> = None;
         let trace = Trace::default();
+        let mut begun: Option<Vec<StepLine>> = self.record().and_then(|record| record.flight(self.item)).map(<[_]>::to_vec);
+        if let Some(settled) = self.settle_flight().await {
+            return settled;
+        }
         let cut = |begun: Option<Vec<StepLine>>, reason: Unreachable| match begun {
             Some(steps) => Acted { steps, ..Acted::lost(&Lost::InFlight(reason)) },
             None => Acted::unreachable(&reason),
@@ -166,6 +169,9 @@ impl HostTask {
                     Some(steps) => Acted { steps, ..Acted::new(changed(&result), result) },
                     None => Acted::new(Status::Ok, result),
                 });
+            }
+            if self.quiet {
+                return Acted::failed(Failure::new("it is no longer as it was"));
             }
             if self.check {
                 return self.preview(state, !probe.is_empty(), &seen, change, steps);
@@ -237,6 +243,22 @@ impl HostTask {
     fn predicted(&self, state: &dyn State) -> Option<Option<Output>> {
         let host = self.target.state();
         state.subjects().iter().find_map(|subject| host.predicted.get(subject).cloned())
+    }
+
+    /// Looks what is missing, and changes nothing.
+    ///
+    /// # Errors
+    /// The host can't be asked.
+    pub(super) async fn missing(
+        &self,
+        state: &dyn State,
+        way: &Way,
+        environment: &[(String, String)],
+    ) -> Result<Result<Vec<StepLine>, Failure>, String> {
+        let connection = self.run.connection(&self.target, way).await.map_err(|reason| reason.to_string())?;
+        let command = self.look_command(way, environment, &state.probe(), state.keep());
+        let seen = connection.run(&command).await.map_err(|lost| lost.to_string())?;
+        Ok(state.steps(&seen).map(|change| change.steps.iter().map(|step| self.line(step)).collect()))
     }
 
     /// Check mode: what would be done, and what the host would look like then.

@@ -18,7 +18,25 @@ use crate::event::{EventKind, Status, TaskKey};
 use crate::modules::{self, Arguments, Bound, Failure, OptKind};
 use crate::plan::{Loop, Task};
 
+/// A module with its arguments, or why there is none.
+pub(super) enum Ready {
+    /// It can meet the host.
+    Bound {
+        /// The module.
+        bound: Bound,
+        /// How the host is reached.
+        way: Way,
+        /// The environment of its commands.
+        environment: Vec<(String, String)>,
+        /// What it asks this process.
+        here: Here,
+    },
+    /// It could not be made.
+    Not(Acted),
+}
+
 /// One task on one host.
+#[derive(Clone)]
 pub(super) struct HostTask {
     pub(super) run: Arc<Run>,
     pub(super) room: Room,
@@ -34,6 +52,8 @@ pub(super) struct HostTask {
     pub(super) timeout: Option<Duration>,
     /// The loop item's index.
     pub(super) item: u32,
+    /// Nothing of it is said on the bus, and the journal is not asked: it only restores what an earlier process knew.
+    pub(super) quiet: bool,
 }
 
 /// How many tries a task has when `until` is given and `retries` is not (facts/ansible.md §9.6).
@@ -124,17 +144,11 @@ impl HostTask {
                 self.pause(seconds).await;
             }
             self.item = u32::try_from(at).unwrap_or(u32::MAX);
-            let room = self.room.with(|scope| {
-                scope.locals.insert(repeat.variable.clone(), Var::data(item.clone()));
-                scope.locals.insert("ansible_loop_var".to_owned(), Var::data(repeat.variable.as_str()));
-                if let Some(index) = &repeat.index {
-                    scope.locals.insert(index.clone(), Var::data(at));
-                    scope.locals.insert("ansible_index_var".to_owned(), Var::data(index.as_str()));
-                }
-                if repeat.extended {
-                    scope.locals.insert("ansible_loop".to_owned(), Var::data(extended(&items, at)));
-                }
-            });
+            let room = self.item_room(repeat, &items, at, item);
+            if let Some(done) = self.record().and_then(|record| record.item(self.item)) {
+                all.push(HostResult::recalled(done));
+                continue;
+            }
             // Keywords may depend on the item: `delegate_to: "{{ item }}"`.
             let mut result = match self.settle(&room).await {
                 Ok(()) => self.once(room.clone()).await,
@@ -154,6 +168,10 @@ impl HostTask {
                 Some(label) => room.text(label).await.unwrap_or_else(|_| to_text(item)),
                 None => to_text(item),
             };
+            if self.quiet {
+                all.push(result);
+                continue;
+            }
             self.run.bus.emit(EventKind::ItemFinished {
                 key: self.key.clone(),
                 host: self.host.name.clone(),
@@ -174,6 +192,42 @@ impl HostTask {
         }
         self.no_log = hidden;
         aggregate(all)
+    }
+
+    /// The variables of one item.
+    fn item_room(&self, repeat: &Loop, items: &[Value], at: usize, item: &Value) -> Room {
+        self.room.with(|scope| {
+            scope.locals.insert(repeat.variable.clone(), Var::data(item.clone()));
+            scope.locals.insert("ansible_loop_var".to_owned(), Var::data(repeat.variable.as_str()));
+            if let Some(index) = &repeat.index {
+                scope.locals.insert(index.clone(), Var::data(at));
+                scope.locals.insert("ansible_index_var".to_owned(), Var::data(index.as_str()));
+            }
+            if repeat.extended {
+                scope.locals.insert("ansible_loop".to_owned(), Var::data(extended(items, at)));
+            }
+        })
+    }
+
+    /// The variables of each item for which the task's conditions hold; without a loop those of the task.
+    pub(super) async fn rooms(&self) -> Vec<(u32, Room)> {
+        let all = match &self.task.repeat {
+            None => vec![(0, self.room.clone())],
+            Some(repeat) => match self.room.render(&repeat.items).await {
+                Ok(Value::Array(items)) => {
+                    let one = |(at, item)| (u32::try_from(at).unwrap_or(u32::MAX), self.item_room(repeat, &items, at, item));
+                    items.iter().enumerate().map(one).collect()
+                }
+                _ => Vec::new(),
+            },
+        };
+        let mut rooms = Vec::new();
+        for (at, room) in all {
+            if matches!(room.first_false(&self.task.keywords.when).await, Ok(None)) {
+                rooms.push((at, room));
+            }
+        }
+        rooms
     }
 
     /// The result as it is shown and kept.
@@ -355,8 +409,8 @@ impl HostTask {
         Ok(result)
     }
 
-    /// Renders the arguments, builds the module and lets it meet the host.
-    async fn module(&self, room: &Room) -> Result<Acted, Trouble> {
+    /// Renders the arguments and builds the module.
+    pub(super) async fn bind(&self, room: &Room) -> Result<Ready, Trouble> {
         let spec = self.task.module;
         let mut rendered = Map::new();
         for (key, value) in self.task.arguments.as_map().unwrap_or_default() {
@@ -403,10 +457,20 @@ impl HostTask {
             bound = build();
         }
         Ok(match bound {
-            Err(failure) => not_made(failure, &here),
-            Ok(Bound::State(state)) => self.state(state.as_ref(), &way, &environment).await,
-            Ok(Bound::Gate(gate)) => self.gate(gate.as_ref(), &way).await,
-            Ok(Bound::Course(course)) => self.course(course.as_ref(), room, &here).await,
+            Err(failure) => Ready::Not(not_made(failure, &here)),
+            Ok(bound) => Ready::Bound { bound, way, environment, here },
+        })
+    }
+
+    /// Lets the module meet the host.
+    async fn module(&self, room: &Room) -> Result<Acted, Trouble> {
+        Ok(match self.bind(room).await? {
+            Ready::Not(acted) => acted,
+            Ready::Bound { bound: Bound::State(state), way, environment, .. } => {
+                self.state(state.as_ref(), &way, &environment).await
+            }
+            Ready::Bound { bound: Bound::Gate(gate), way, .. } => self.gate(gate.as_ref(), &way).await,
+            Ready::Bound { bound: Bound::Course(course), here, .. } => self.course(course.as_ref(), room, &here).await,
         })
     }
 

@@ -116,6 +116,7 @@ impl Run {
             no_log: false,
             timeout: self.options.task_timeout,
             item: 0,
+            quiet: false,
         };
         let result = task.run().await;
         if result.status.ends_host() {

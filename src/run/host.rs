@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indexmap::IndexMap;
 
 use super::guard::Standing;
+use super::restore::Claim;
 use crate::base::{Map, Output, Value, Var};
 use crate::event::Tally;
 use crate::transport::Connection;
@@ -47,6 +48,10 @@ pub(crate) struct HostState {
     pub(crate) would_change: bool,
     /// What failed last, for a rescue section: the task's name and its result.
     pub(crate) failure: Option<(String, Map)>,
+    /// A resumed run: this host did its first task that was not known done before.
+    pub(crate) past_over: bool,
+    /// A resumed run: what of its past can be looked at, by subject.
+    pub(crate) claims: IndexMap<String, Claim>,
     /// Errors of hosts that `meta: clear_host_errors` forgives; they return in the next play.
     pub(crate) forgiven: bool,
 }
@@ -68,6 +73,8 @@ impl Host {
                 predicted: HashMap::new(),
                 would_change: false,
                 failure: None,
+                past_over: false,
+                claims: IndexMap::new(),
                 forgiven: false,
             }),
             connections: tokio::sync::Mutex::new(HashMap::new()),

@@ -24,9 +24,11 @@ mod keep;
 mod meta;
 mod obey;
 mod outcome;
+mod past;
 mod permission;
 mod play;
 mod render;
+mod restore;
 mod scope;
 mod task;
 #[cfg(test)]
@@ -55,6 +57,8 @@ pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
+pub(crate) use past::{InFlight, Past};
+pub(crate) use restore::{Resumption, WhenDrifted, WhenUnknown};
 pub(crate) use vars_files::vars_file;
 
 /// How a run is to be done.
@@ -184,6 +188,8 @@ pub(crate) struct Run {
     /// Wall time, for results.
     pub(super) clock: crate::event::Clock,
     pub(crate) masker: Masker,
+    /// What an earlier process of this run did.
+    pub(super) resumption: Option<Resumption>,
     inventory: RwLock<Inventory>,
     forks: Arc<Semaphore>,
     next_task: AtomicU32,
@@ -243,6 +249,8 @@ pub(crate) struct Parts {
     pub(crate) inventory: Inventory,
     /// The first id for tasks that are read while running.
     pub(crate) next_task: u32,
+    /// What an earlier process of this run did, when it goes on.
+    pub(crate) resumption: Option<Resumption>,
 }
 
 impl Run {
@@ -265,6 +273,7 @@ impl Run {
             archives: Archives::default(),
             clock: crate::event::Clock::start(),
             masker: parts.masker,
+            resumption: parts.resumption,
             inventory: RwLock::new(parts.inventory),
             next_task: AtomicU32::new(parts.next_task),
             halted: AtomicBool::new(false),

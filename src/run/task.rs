@@ -14,6 +14,7 @@ use super::batch::BatchRun;
 use super::guard::Standing;
 use super::host::Host;
 use super::outcome::{HostResult, mark};
+use super::restore::in_order;
 use super::render::{Room, Trouble};
 use crate::base::{Value, Var, parse_duration, to_text};
 use crate::event::{EventKind, Status, TaskKey};
@@ -72,18 +73,33 @@ impl BatchRun {
         };
         // These change the run, not a host: once for all (facts/ansible.md §13).
         let bypass = matches!(task.module.name, "add_host" | "pause");
-        let at_work: &[Arc<Host>] = if once || bypass { first } else { &hosts };
         let key = self.key(task);
-        run.bus.emit(EventKind::TaskStarted {
-            key: key.clone(),
-            name: name.clone(),
-            module: task.module.name.to_owned(),
-            handler: task.handler,
-            place: place(&run.sources.place(task.span)),
-            hosts: u32::try_from(at_work.len()).unwrap_or(u32::MAX),
-        });
+        // Who did what is done once for all is asked of the journal.
+        let by = if once || bypass { self.did_once(&key, &hosts) } else { None };
+        let first = by.as_ref().map_or(first, std::slice::from_ref);
+        let at_work: &[Arc<Host>] = if once || bypass { first } else { &hosts };
+        let recalled = match self.recall(task, at_work, &key, rescue, locals).await {
+            Ok(recalled) => recalled,
+            Err(halt) => {
+                self.stop(halt);
+                return Vec::new();
+            }
+        };
+        let fresh: Vec<Arc<Host>> =
+            at_work.iter().filter(|host| !recalled.contains_key(&host.name)).cloned().collect();
+        if !fresh.is_empty() {
+            run.bus.emit(EventKind::TaskStarted {
+                key: key.clone(),
+                name: name.clone(),
+                module: task.module.name.to_owned(),
+                handler: task.handler,
+                place: place(&run.sources.place(task.span)),
+                hosts: u32::try_from(fresh.len()).unwrap_or(u32::MAX),
+            });
+        }
         let throttle = self.throttle(task, &hosts[0], locals).await;
-        let results = self.on_each(task, at_work, &key, rescue, locals, throttle).await;
+        let done = self.on_each(task, &fresh, &key, rescue, locals, throttle).await;
+        let results = in_order(at_work, recalled, done);
         let mut out: Vec<Arc<Host>> = Vec::new();
         for (host, result) in &results {
             if once && at_work.len() < hosts.len() {
@@ -95,7 +111,7 @@ impl BatchRun {
         }
         if once && !out.is_empty() {
             // A task that runs once stands for all of them.
-            for host in hosts.iter().skip(1) {
+            for host in hosts.iter().filter(|host| !Arc::ptr_eq(host, &out[0])) {
                 let standing = out[0].standing();
                 let mut state = host.state();
                 state.failure.clone_from(&out[0].state().failure.clone());
@@ -105,7 +121,9 @@ impl BatchRun {
             }
             out.clone_from(&hosts);
         }
-        run.bus.emit(EventKind::TaskFinished { key });
+        if !fresh.is_empty() {
+            run.bus.emit(EventKind::TaskFinished { key });
+        }
         for (host, result) in &results {
             for effect in &result.effects {
                 self.effect(effect, host);
@@ -236,7 +254,7 @@ impl BatchRun {
         result
     }
 
-    async fn prepare(
+    pub(super) async fn prepare(
         self: &Arc<Self>,
         room: &Room,
         task: &Arc<Task>,
@@ -256,6 +274,7 @@ impl BatchRun {
             no_log: false,
             timeout: options.task_timeout,
             item: 0,
+            quiet: false,
         };
         let settled = prepared.settle(room).await;
         // In a loop they are worked out for each item again, and may need it.

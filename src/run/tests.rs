@@ -196,6 +196,7 @@ fn run_with(text: &str, setting: &Setting, transport: Fake) -> Ran {
         masker: Masker::default(),
         inventory,
         next_task,
+        resumption: None,
     });
     let summary = runtime.block_on(run.plan(plan));
     let events = std::mem::take(&mut *bus.0.lock().unwrap());

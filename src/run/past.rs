@@ -1,0 +1,440 @@
+//! What an earlier process of this run did, worked out from its journal: what is known done is not done again.
+//!
+//! A run that is resumed walks its plan from the start. The batches are those that were begun; a task that is known done on a
+//! host is passed over there and its result restored; at a host's first task that is not known done its past is over, and
+//! nothing of what the journal has after it holds any more (an `always` section that ran when a task before it had failed runs
+//! again once that task succeeds).
+//!
+//! What it cannot know: whether an act that was in flight was done. Steps that say what is wanted are looked at again;
+//! a command that can't be seen through, and a restart, are for a person to decide.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::base::{Map, PlayId, Value};
+use crate::event::{Event, EventKind, Status, StepLine, TaskKey, UndoTask};
+
+/// What the masker writes in a secret's place.
+const STARS: &str = "********";
+
+/// A run's past.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    plays: HashSet<PlayId>,
+    batches: HashMap<(PlayId, u32), Vec<String>>,
+    ended: HashSet<(PlayId, u32)>,
+    baked: HashSet<(PlayId, u32)>,
+    released: HashSet<(PlayId, u32)>,
+    skipped: BTreeMap<String, (String, String)>,
+    /// Module and place of each task, as the journal has them.
+    tasks: HashMap<TaskKey, (String, String)>,
+    hosts: HashMap<String, Trail>,
+    undos: BTreeMap<u32, Armed>,
+    next_undo: u32,
+    /// Milliseconds since the run began, as the last event has it.
+    elapsed: u64,
+    pinned: BTreeMap<String, String>,
+}
+
+/// What a host did, task by task.
+#[derive(Debug, Default)]
+struct Trail {
+    records: HashMap<TaskKey, Record>,
+    /// A task was begun by the process that is read at the moment.
+    begun: bool,
+}
+
+/// One task on one host.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Record {
+    /// Where it comes among all records.
+    order: usize,
+    done: Option<Done>,
+    /// Items of a loop that are known done, by index.
+    items: BTreeMap<u32, Done>,
+    /// Steps that were announced and never ended, by the item's index.
+    flight: BTreeMap<u32, Vec<StepLine>>,
+}
+
+/// A task, or an item of its loop, that is known done.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Done {
+    pub(super) status: Status,
+    pub(super) steps: Vec<StepLine>,
+    pub(super) result: Map,
+    pub(super) message: String,
+    pub(super) notified: Vec<String>,
+}
+
+/// A setting that was changed for a time and is not known to be taken back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Armed {
+    /// Its number in the ledger.
+    pub(crate) entry: u32,
+    /// The task that changed it.
+    pub(crate) key: TaskKey,
+    /// The host.
+    pub(crate) host: String,
+    /// The loop item's index.
+    pub(crate) item: u32,
+    /// What the setting is.
+    pub(crate) name: String,
+    /// What takes it back.
+    pub(crate) tasks: Vec<UndoTask>,
+}
+
+/// An act that was in flight when the run broke off and that can't be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InFlight {
+    /// The host.
+    pub(crate) host: String,
+    /// What it was, for people.
+    pub(crate) what: String,
+    /// `file:line` of the task.
+    pub(crate) place: String,
+}
+
+impl Past {
+    /// Reads a run's events, of all its processes so far.
+    pub(crate) fn of(events: impl IntoIterator<Item = Event>) -> Self {
+        let mut past = Self::default();
+        for (order, event) in events.into_iter().enumerate() {
+            past.elapsed = past.elapsed.max(event.elapsed);
+            past.take(order, event.kind);
+        }
+        past
+    }
+
+    fn take(&mut self, order: usize, kind: EventKind) {
+        match kind {
+            EventKind::RunStarted { pinned, .. } => self.pinned = pinned,
+            EventKind::Resumed { pinned, .. } => {
+                self.pinned = pinned;
+                self.hosts.values_mut().for_each(|trail| trail.begun = false);
+            }
+            EventKind::PlayStarted { play, .. } => {
+                self.plays.insert(play);
+            }
+            EventKind::BatchStarted { play, batch, hosts, .. } => {
+                self.batches.insert((play, batch), hosts);
+                self.ended.remove(&(play, batch));
+            }
+            EventKind::BatchFinished { play, batch } => {
+                self.ended.insert((play, batch));
+            }
+            EventKind::Baked { play, batch } => {
+                self.baked.insert((play, batch));
+            }
+            EventKind::Released { play, batch, .. } => {
+                self.released.insert((play, batch));
+            }
+            EventKind::HostSkipped { host, by, reason } => {
+                self.skipped.insert(host, (by, reason));
+            }
+            EventKind::TaskStarted { key, module, place, .. } => {
+                self.tasks.insert(key, (module, place));
+            }
+            EventKind::HostStarted { key, host } => self.hosts.entry(host).or_default().begin(order, key),
+            EventKind::ActStarted { key, host, item, steps } => {
+                if let Some(record) = self.record(&key, &host) {
+                    record.flight.insert(item, steps);
+                }
+            }
+            EventKind::ItemFinished { key, host, index, status, steps, result, .. } => {
+                if let Some(record) = self.record(&key, &host) {
+                    if status != Status::Unknown {
+                        record.flight.remove(&index);
+                    }
+                    if counts(status, false) {
+                        let done =
+                            Done { status, steps, result, message: String::new(), notified: Vec::new() };
+                        record.items.insert(index, done);
+                    }
+                }
+            }
+            EventKind::HostFinished { key, host, status, steps, result, message, notified, rescued, .. } => {
+                // Tasks that fail before they begin have no start.
+                let trail = self.hosts.entry(host).or_default();
+                let record = trail.records.entry(key).or_insert_with(|| Record { order, ..Record::default() });
+                if status != Status::Unknown {
+                    record.flight.clear();
+                }
+                record.done = counts(status, rescued).then_some(Done { status, steps, result, message, notified });
+            }
+            EventKind::UndoArmed { entry, key, host, item, name, tasks } => {
+                self.next_undo = self.next_undo.max(entry + 1);
+                self.undos.insert(entry, Armed { entry, key, host, item, name, tasks });
+            }
+            EventKind::UndoFinished { entry, done: true, .. } => {
+                self.undos.remove(&entry);
+            }
+            _ => {}
+        }
+    }
+
+    fn record(&mut self, key: &TaskKey, host: &str) -> Option<&mut Record> {
+        self.hosts.get_mut(host)?.records.get_mut(key)
+    }
+
+    /// The hosts of a batch that was begun.
+    pub(crate) fn batch(&self, play: PlayId, batch: u32) -> Option<&[String]> {
+        self.batches.get(&(play, batch)).map(Vec::as_slice)
+    }
+
+    /// Whether a batch came to its end.
+    pub(crate) fn batch_ended(&self, play: PlayId, batch: u32) -> bool {
+        self.ended.contains(&(play, batch))
+    }
+
+    /// Whether a play was begun.
+    pub(crate) fn play_begun(&self, play: PlayId) -> bool {
+        self.plays.contains(&play)
+    }
+
+    /// Whether the gates held long enough after a batch.
+    pub(crate) fn baked(&self, play: PlayId, batch: u32) -> bool {
+        self.baked.contains(&(play, batch))
+    }
+
+    /// Whether a person let a batch begin.
+    pub(crate) fn released(&self, play: PlayId, batch: u32) -> bool {
+        self.released.contains(&(play, batch))
+    }
+
+    /// Hosts that a person left out: who, and why.
+    pub(crate) fn skipped(&self) -> &BTreeMap<String, (String, String)> {
+        &self.skipped
+    }
+
+    /// Settings that have to be taken back, the last first, and the number of the next entry.
+    pub(crate) fn undos(&self) -> (Vec<Armed>, u32) {
+        (self.undos.values().rev().cloned().collect(), self.next_undo)
+    }
+
+    /// Milliseconds that the run took so far.
+    pub(crate) fn elapsed(&self) -> u64 {
+        self.elapsed
+    }
+
+    /// Digests of what the run rests on, as they were last accepted.
+    pub(crate) fn pinned(&self) -> &BTreeMap<String, String> {
+        &self.pinned
+    }
+
+    /// What was in flight and can't be looked at, in the order of the journal.
+    pub(crate) fn in_flight(&self) -> Vec<InFlight> {
+        let mut found: Vec<(usize, InFlight)> = Vec::new();
+        for (host, trail) in &self.hosts {
+            for (key, record) in &trail.records {
+                for steps in record.flight.values().filter(|steps| unseen(steps)) {
+                    let what = steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join(", ");
+                    let place = self.tasks.get(key).map(|(_, place)| place.clone()).unwrap_or_default();
+                    found.push((record.order, InFlight { host: host.clone(), what, place }));
+                }
+            }
+        }
+        found.sort_by_key(|(order, _)| *order);
+        found.into_iter().map(|(_, act)| act).collect()
+    }
+
+    /// What is known of a task on a host.
+    pub(super) fn of_task(&self, key: &TaskKey, host: &str) -> Option<&Record> {
+        self.hosts.get(host)?.records.get(key)
+    }
+
+    /// The module and the place that a task had.
+    pub(super) fn task(&self, key: &TaskKey) -> Option<(&str, &str)> {
+        self.tasks.get(key).map(|(module, place)| (module.as_str(), place.as_str()))
+    }
+}
+
+impl Trail {
+    fn begin(&mut self, order: usize, key: TaskKey) {
+        let earlier = self.records.remove(&key);
+        if !self.begun {
+            self.begun = true;
+            // The host's past was over here: what came after it was of another course.
+            if let Some(at) = earlier.as_ref().map(|record| record.order) {
+                self.records.retain(|_, record| record.order < at);
+            }
+        }
+        // Items of a loop that are done stay done when the task is taken up again.
+        let Record { items, flight, .. } = earlier.unwrap_or_default();
+        self.records.insert(key, Record { order, done: None, items, flight });
+    }
+}
+
+impl Record {
+    /// What it came to, when it is known done.
+    pub(super) fn done(&self) -> Option<&Done> {
+        self.done.as_ref()
+    }
+
+    /// An item of its loop that is known done.
+    pub(super) fn item(&self, index: u32) -> Option<&Done> {
+        self.items.get(&index)
+    }
+
+    /// Steps that were announced for an item and never ended.
+    pub(super) fn flight(&self, item: u32) -> Option<&[StepLine]> {
+        self.flight.get(&item).map(Vec::as_slice)
+    }
+}
+
+impl Done {
+    /// Whether the journal has only a part of the result: a secret, or what `no_log` hides.
+    pub(super) fn is_veiled(&self) -> bool {
+        self.result.contains_key("censored") || self.result.iter().any(|(key, value)| key.contains(STARS) || veiled(value))
+    }
+}
+
+fn veiled(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(STARS),
+        Value::Array(items) => items.iter().any(veiled),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains(STARS) || veiled(value)),
+        _ => false,
+    }
+}
+
+/// Whether a task with this status is not done again. Failures are tried again, but for those that a rescue section took.
+fn counts(status: Status, rescued: bool) -> bool {
+    match status {
+        Status::Ok | Status::Changed | Status::Skipped | Status::Ignored => true,
+        Status::Failed => rescued,
+        Status::Unreachable | Status::Unknown | Status::Unpredictable | Status::Bug => false,
+    }
+}
+
+/// Whether nobody can see afterwards if these steps were done.
+pub(super) fn unseen(steps: &[StepLine]) -> bool {
+    steps.iter().any(|step| step.opaque || step.once)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::fixture::{at, finished, key, task};
+
+    fn line(opaque: bool) -> StepLine {
+        StepLine { summary: "run `x`".to_owned(), diff: None, opaque, once: false }
+    }
+
+    fn past(kinds: Vec<EventKind>) -> Past {
+        Past::of(kinds.into_iter().enumerate().map(|(n, kind)| at(n as u64, kind)))
+    }
+
+    fn start(task_id: u32) -> EventKind {
+        EventKind::HostStarted { key: task(task_id), host: "a".to_owned() }
+    }
+
+    fn end(task_id: u32, status: Status) -> EventKind {
+        match finished("a", status) {
+            EventKind::HostFinished {
+                host, delegate, delegate_address, status, steps, result, message, took, rescued, notified, tally, ..
+            } => EventKind::HostFinished {
+                key: task(task_id),
+                host,
+                delegate,
+                delegate_address,
+                status,
+                steps,
+                result,
+                message,
+                took,
+                rescued,
+                notified,
+                tally,
+            },
+            other => other,
+        }
+    }
+
+    fn act(task_id: u32, opaque: bool) -> EventKind {
+        EventKind::ActStarted { key: task(task_id), host: "a".to_owned(), item: 0, steps: vec![line(opaque)] }
+    }
+
+    fn resumed() -> EventKind {
+        EventKind::Resumed {
+            program: String::new(),
+            operator: String::new(),
+            command: Vec::new(),
+            pinned: BTreeMap::new(),
+        }
+    }
+
+    fn is_done(past: &Past, id: u32) -> bool {
+        past.of_task(&task(id), "a").is_some_and(|record| record.done().is_some())
+    }
+
+    #[test]
+    fn only_what_ended_well_is_done() {
+        let past = past(vec![start(0), end(0, Status::Changed), start(1), end(1, Status::Failed), start(2)]);
+        assert!(is_done(&past, 0));
+        assert!(!is_done(&past, 1));
+        assert!(!is_done(&past, 2));
+    }
+
+    #[test]
+    fn a_command_in_flight_is_for_a_person_and_a_state_is_not() {
+        let opaque = past(vec![start(0), act(0, true)]);
+        assert_eq!(opaque.in_flight().len(), 1);
+        assert_eq!(opaque.in_flight()[0].what, "run `x`");
+        let seen = past(vec![start(0), act(0, false)]);
+        assert_eq!(seen.in_flight(), []);
+        assert!(seen.of_task(&key(), "a").unwrap().flight(0).is_some());
+        let lost = past(vec![start(0), act(0, true), end(0, Status::Unknown)]);
+        assert_eq!(lost.in_flight().len(), 1, "a broken line leaves it in flight");
+        assert_eq!(past(vec![start(0), act(0, true), end(0, Status::Failed)]).in_flight(), []);
+    }
+
+    #[test]
+    fn what_ran_after_a_failure_counts_no_more_once_the_failed_task_is_taken_up_again() {
+        // 3 failed, 5 is an `always` section; the next process did 3 and 4 and died.
+        let life = vec![
+            start(3),
+            end(3, Status::Failed),
+            start(5),
+            end(5, Status::Changed),
+            resumed(),
+            start(3),
+            end(3, Status::Changed),
+            start(4),
+            end(4, Status::Ok),
+        ];
+        let past = past(life);
+        assert!(is_done(&past, 3) && is_done(&past, 4));
+        assert!(!is_done(&past, 5), "it runs again");
+    }
+
+    #[test]
+    fn items_of_a_loop_stay_done() {
+        let item = |index, status| EventKind::ItemFinished {
+            key: key(),
+            host: "a".to_owned(),
+            item: String::new(),
+            index,
+            delegate: None,
+            delegate_address: None,
+            status,
+            steps: Vec::new(),
+            result: Map::new(),
+        };
+        let past = past(vec![start(0), item(0, Status::Changed), item(1, Status::Failed), resumed(), start(0)]);
+        let record = past.of_task(&key(), "a").unwrap();
+        assert!(record.item(0).is_some() && record.item(1).is_none() && record.done().is_none());
+    }
+
+    #[test]
+    fn a_hidden_result_is_known_to_be_one() {
+        let done = |result: serde_json::Value| Done {
+            status: Status::Ok,
+            steps: Vec::new(),
+            result: result.as_object().cloned().unwrap(),
+            message: String::new(),
+            notified: Vec::new(),
+        };
+        assert!(done(serde_json::json!({"censored": "x"})).is_veiled());
+        assert!(done(serde_json::json!({"a": [{"b": "x********y"}]})).is_veiled());
+        assert!(!done(serde_json::json!({"a": [{"b": "x"}]})).is_veiled());
+    }
+}

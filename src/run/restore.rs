@@ -1,0 +1,371 @@
+//! A resumed run: tasks that the journal knows done are passed over and their results restored, and before a host goes on
+//! it is looked at whether what was done there is still so.
+//!
+//! What is looked at: of each thing that tasks were about (a file, a service) the last task's wish. What an opaque command
+//! ran after can't be told apart from what the command did, and is left alone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use indexmap::IndexMap;
+
+use super::act::Acted;
+use super::attempt::{HostTask, Ready};
+use super::connect::Way;
+use super::host::Host;
+use super::outcome::HostResult;
+use super::past::{Done, Past, Record, unseen};
+use super::play::BatchRun;
+use super::render::{Room, Trouble};
+use super::task::{Locals, Rescue, place};
+use crate::base::Value;
+use crate::event::{EventKind, Halt, Status, TaskKey};
+use crate::modules::{Bound, Effect, Failure, State};
+use crate::plan::Task;
+
+/// How a run goes on.
+#[derive(Debug)]
+pub(crate) struct Resumption {
+    /// What was done.
+    pub(crate) past: Past,
+    /// What becomes of commands that were in flight.
+    pub(crate) unknown: WhenUnknown,
+    /// What becomes of what is no longer as it was done.
+    pub(crate) drifted: WhenDrifted,
+}
+
+/// What becomes of an act that was in flight and can't be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum WhenUnknown {
+    /// The person is asked; where there is none, the task fails.
+    #[default]
+    Ask,
+    /// It is done (again).
+    Redo,
+    /// It is taken for done.
+    Skip,
+}
+
+/// What becomes of what was done and is no longer so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum WhenDrifted {
+    /// The run halts and says what it is.
+    #[default]
+    Halt,
+    /// It is done again.
+    Redo,
+    /// It stays as it is now.
+    Leave,
+}
+
+/// A task that was done, and can be looked at again.
+pub(crate) struct Claim {
+    task: HostTask,
+    state: Box<dyn State>,
+    way: Way,
+    environment: Vec<(String, String)>,
+    name: String,
+}
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl BatchRun {
+    fn past(&self) -> Option<&Past> {
+        self.run.resumption.as_ref().map(|resumption| &resumption.past)
+    }
+
+    /// The host that did a task that is done once for all.
+    pub(super) fn did_once(&self, key: &TaskKey, hosts: &[Arc<Host>]) -> Option<Arc<Host>> {
+        let past = self.past()?;
+        let did = |host: &&Arc<Host>| past.of_task(key, &host.name).is_some_and(|record| record.done().is_some());
+        hosts.iter().find(did).cloned()
+    }
+
+    /// Restores what is known done; the past of the other hosts is over, and is looked at.
+    ///
+    /// # Errors
+    /// What was done is no longer so, or the journal is of another course.
+    pub(super) async fn recall(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        hosts: &[Arc<Host>],
+        key: &TaskKey,
+        rescue: Rescue,
+        locals: &Locals,
+    ) -> Result<HashMap<String, HostResult>, Halt> {
+        let mut recalled = HashMap::new();
+        let Some(past) = self.past() else { return Ok(recalled) };
+        for host in hosts {
+            if host.state().past_over {
+                continue;
+            }
+            let Some(record) = past.of_task(key, &host.name) else {
+                self.end_past(host).await?;
+                continue;
+            };
+            self.same_task(past, task, key, host)?;
+            let Some(done) = record.done() else {
+                self.end_past(host).await?;
+                continue;
+            };
+            host.state().attempted = true;
+            let result = self.restored(task, host, key, done, locals).await;
+            self.keep(task, host, &result, rescue);
+            recalled.insert(host.name.clone(), result);
+        }
+        Ok(recalled)
+    }
+
+    /// A plan that another playbook made must not be taken for the one of the journal.
+    fn same_task(&self, past: &Past, task: &Task, key: &TaskKey, host: &Host) -> Result<(), Halt> {
+        let Some((module, written)) = past.task(key) else { return Ok(()) };
+        let now = place(&self.run.sources.place(task.span));
+        if module == task.module.name && written == now {
+            return Ok(());
+        }
+        Err(Halt {
+            guard: "resume".to_owned(),
+            host: Some(host.name.clone()),
+            value: format!(
+                "the journal has `{module}` ({written}) where the playbook now has `{}` ({now}): the course has changed, and \
+                 what is done can't be told from it; start a new run, and `stagger abort` this one",
+                task.module.name
+            ),
+        })
+    }
+
+    async fn restored(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        host: &Arc<Host>,
+        key: &TaskKey,
+        done: &Done,
+        locals: &Locals,
+    ) -> HostResult {
+        let mut result = HostResult {
+            status: done.status,
+            result: done.result.clone(),
+            steps: done.steps.clone(),
+            message: done.message.clone(),
+            notified: done.notified.clone(),
+            unknown: None,
+            effects: Vec::new(),
+        };
+        let room = self.room(host, task, locals);
+        let veiled = done.is_veiled();
+        let looked = done.status == Status::Ok && done.steps.is_empty() && task.repeat.is_none();
+        // What changes the run and not a host has to be done in this process too.
+        let course = matches!(task.module.name, "set_fact" | "add_host");
+        if done.status != Status::Skipped && (course || (veiled && looked && task.register.is_some())) {
+            match done.result.get("ansible_facts").and_then(Value::as_object) {
+                Some(facts) if task.module.name == "set_fact" && !veiled => {
+                    result.effects.push(Effect::Facts { facts: facts.clone(), cacheable: false });
+                }
+                _ => match self.prepare(&room, task, key, host).await {
+                    Ok(mut prepared) => {
+                        prepared.quiet = true;
+                        let again = prepared.run().await;
+                        if !again.status.ends_host() {
+                            result.result = again.result;
+                            result.effects = again.effects;
+                        }
+                    }
+                    Err(trouble) => result.unknown = Some(said(&trouble)),
+                },
+            }
+        }
+        if veiled && result.result == done.result && task.register.is_some() {
+            result.unknown =
+                Some("its result was hidden in the journal and is not known to the process that resumes".to_owned());
+        }
+        if unseen(&done.steps) {
+            host.state().claims.clear();
+        } else if matches!(done.status, Status::Ok | Status::Changed) && !course {
+            self.claim(task, host, key, &room).await;
+        }
+        result
+    }
+
+    /// Remembers what a task that is done wants, so that it can be looked at.
+    async fn claim(self: &Arc<Self>, task: &Arc<Task>, host: &Arc<Host>, key: &TaskKey, room: &Room) {
+        let Ok(mut prepared) = self.prepare(room, task, key, host).await else { return };
+        prepared.quiet = true;
+        if prepared.check != self.run.options.check {
+            return;
+        }
+        for (item, room) in prepared.rooms().await {
+            prepared.item = item;
+            let Ok(Ready::Bound { bound: Bound::State(state), way, environment, .. }) = prepared.bind(&room).await else {
+                continue;
+            };
+            if state.probe().is_empty() {
+                continue;
+            }
+            let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name).to_owned();
+            let subject = format!("{} {}", prepared.target.name, state.subject());
+            let mut host = host.state();
+            host.claims.shift_remove(&subject);
+            host.claims.insert(subject, Claim { task: prepared.clone(), state, way, environment, name });
+        }
+    }
+
+    /// The first task that is not known done: what was done before is looked at.
+    async fn end_past(self: &Arc<Self>, host: &Arc<Host>) -> Result<(), Halt> {
+        self.verify(host).await?;
+        host.state().past_over = true;
+        Ok(())
+    }
+
+    /// Looks whether what was done on a host is still so.
+    ///
+    /// # Errors
+    /// It is not, and nobody said what is to become of it.
+    pub(super) async fn verify(self: &Arc<Self>, host: &Arc<Host>) -> Result<(), Halt> {
+        let claims: IndexMap<String, Claim> = std::mem::take(&mut host.state().claims);
+        let Some(resumption) = self.run.resumption.as_ref().filter(|how| how.drifted != WhenDrifted::Leave) else {
+            return Ok(());
+        };
+        if self.run.options.check {
+            return Ok(());
+        }
+        for (_, Claim { task, state, way, environment, name }) in claims {
+            let drift = match task.missing(state.as_ref(), &way, &environment).await {
+                // An unreachable host is met as one by its next task.
+                Err(_) => continue,
+                Ok(Err(failure)) => failure.message,
+                Ok(Ok(steps)) if steps.is_empty() || unseen(&steps) => continue,
+                Ok(Ok(steps)) => steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join(", "),
+            };
+            let at = place(&self.run.sources.place(task.task.span));
+            if resumption.drifted == WhenDrifted::Redo {
+                self.run.warn(format!("{}: `{name}` ({at}) was done and is no longer so; it is done again: {drift}", host.name));
+                let acted = task.state(state.as_ref(), &way, &environment).await;
+                if !acted.status.ends_host() {
+                    continue;
+                }
+                return Err(drifted(host, format!("`{name}` ({at}) can't be done again: {}", acted.message)));
+            }
+            return Err(drifted(
+                host,
+                format!(
+                    "`{name}` ({at}) was done by this run and is no longer so; it would {drift}. Find out why, then \
+                     `--redo` does it again, and `--leave` goes on with it as it is"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Looks at all hosts of a batch whose tasks were all done before.
+    pub(super) async fn verify_all(self: &Arc<Self>) {
+        if self.past().is_none() {
+            return;
+        }
+        let idle = self.hosts.iter().filter(|host| !host.state().past_over);
+        let looked = futures::future::join_all(idle.map(|host| self.verify(host))).await;
+        if let Some(halt) = looked.into_iter().find_map(Result::err) {
+            self.stop(halt);
+        }
+    }
+
+    /// Stops this batch where it is, and the run with it.
+    pub(super) fn stop(&self, halt: Halt) {
+        self.ended.store(true, Ordering::SeqCst);
+        if self.halted.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        self.run.halt();
+        self.run.bus.emit(EventKind::Halted { play: self.play.plan.id, halt });
+    }
+}
+
+impl HostTask {
+    /// What the journal knows of this task, where it is the first that is not known done.
+    pub(super) fn record(&self) -> Option<&Record> {
+        let past = &self.run.resumption.as_ref()?.past;
+        past.of_task(&self.key, &self.host.name).filter(|_| !self.quiet)
+    }
+
+    /// What becomes of an act that was in flight when an earlier process ended; `None`: it is done.
+    pub(super) async fn settle_flight(&self) -> Option<Acted> {
+        let steps = self.record()?.flight(self.item).filter(|steps| unseen(steps))?;
+        let what = steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join(", ");
+        let mut choice = self.run.resumption.as_ref().map(|how| how.unknown).unwrap_or_default();
+        if choice == WhenUnknown::Ask {
+            let question = format!(
+                "{}: `{what}` was in flight when the run broke off; nobody knows whether it was done.\n(r)edo it, (s)kip it as \
+                 done, or anything else to stop here: ",
+                self.host.name
+            );
+            choice = match self.run.ask(&question, true, None).await {
+                Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('r') => WhenUnknown::Redo,
+                Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('s') => WhenUnknown::Skip,
+                _ => WhenUnknown::Ask,
+            };
+        }
+        let told = "it was in flight when the run broke off";
+        match choice {
+            WhenUnknown::Redo => None,
+            WhenUnknown::Skip => {
+                let mut acted = Acted::new(Status::Skipped, crate::base::Map::new());
+                acted.message = format!("{told}, and is taken for done");
+                acted.result.insert("skipped".to_owned(), Value::from(true));
+                acted.result.insert("skip_reason".to_owned(), Value::from(acted.message.as_str()));
+                Some(acted)
+            }
+            WhenUnknown::Ask => {
+                let message = format!(
+                    "`{what}`: {told}, and nobody knows whether it was done: look, then resume with --redo-unknown or \
+                     --skip-unknown"
+                );
+                Some(Acted { status: Status::Unknown, ..Acted::failed(Failure::new(message)) })
+            }
+        }
+    }
+}
+
+impl HostResult {
+    /// An item of a loop that was done before.
+    pub(super) fn recalled(done: &Done) -> Self {
+        Self {
+            status: done.status,
+            result: done.result.clone(),
+            steps: done.steps.clone(),
+            message: done.message.clone(),
+            notified: done.notified.clone(),
+            unknown: None,
+            effects: Vec::new(),
+        }
+    }
+}
+
+fn drifted(host: &Host, value: String) -> Halt {
+    Halt { guard: "verify".to_owned(), host: Some(host.name.clone()), value }
+}
+
+fn said(trouble: &Trouble) -> String {
+    match trouble {
+        Trouble::Unknown(why) => why.clone(),
+        Trouble::Failed(failure) => failure.message.clone(),
+    }
+}
+
+/// Results in the order of the hosts.
+pub(super) fn in_order(
+    hosts: &[Arc<Host>],
+    mut recalled: HashMap<String, HostResult>,
+    done: Vec<(Arc<Host>, HostResult)>,
+) -> Vec<(Arc<Host>, HostResult)> {
+    if recalled.is_empty() {
+        return done;
+    }
+    for (host, result) in done {
+        recalled.insert(host.name.clone(), result);
+    }
+    hosts.iter().filter_map(|host| Some((Arc::clone(host), recalled.remove(&host.name)?))).collect()
+}
