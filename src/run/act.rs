@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::attempt::{HostTask, blocking};
+use super::attempt::HostTask;
+use super::bind::blocking;
 use super::by_hand;
 use super::clock::{local_time, span_text};
 use super::connect::Way;
@@ -119,7 +120,8 @@ impl HostTask {
         let mut patient = way.clone();
         // What the connection broke in, when it did.
         let trace = Trace::default();
-        let mut begun: Option<Vec<StepLine>> = self.record().and_then(|record| record.flight(self.item)).map(<[_]>::to_vec);
+        let mut begun: Option<Vec<StepLine>> =
+            self.record().and_then(|record| record.flight(self.item)).map(<[_]>::to_vec);
         if let Some(settled) = self.settle_flight().await {
             return settled;
         }

@@ -1,39 +1,19 @@
 //! One task on one host: loop, conditions, arguments, tries, and what the result counts as.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use indexmap::IndexMap;
-
 use super::Run;
-use super::act::{Acted, not_made};
-use super::connect::Way;
-use super::controller::Here;
+use super::act::Acted;
 use super::host::Host;
 use super::outcome::{HostResult, aggregate, censored, extended, mark};
+use super::past::unseen;
 use super::play::PlayRun;
 use super::render::{Room, Trouble};
 use crate::base::{Map, Value, Var, parse_duration, to_text};
 use crate::event::{EventKind, Status, TaskKey};
-use crate::modules::{self, Arguments, Bound, Failure, OptKind};
+use crate::modules::Failure;
 use crate::plan::{Loop, Task};
-
-/// A module with its arguments, or why there is none.
-pub(super) enum Ready {
-    /// It can meet the host.
-    Bound {
-        /// The module.
-        bound: Bound,
-        /// How the host is reached.
-        way: Way,
-        /// The environment of its commands.
-        environment: Vec<(String, String)>,
-        /// What it asks this process.
-        here: Here,
-    },
-    /// It could not be made.
-    Not(Acted),
-}
 
 /// One task on one host.
 #[derive(Clone)]
@@ -172,7 +152,7 @@ impl HostTask {
                 all.push(result);
                 continue;
             }
-            self.run.bus.emit(EventKind::ItemFinished {
+            let finished = EventKind::ItemFinished {
                 key: self.key.clone(),
                 host: self.host.name.clone(),
                 item: if self.no_log { "(censored due to no_log)".to_owned() } else { label },
@@ -182,7 +162,12 @@ impl HostTask {
                 status: result.status,
                 steps: result.steps.clone(),
                 result: self.shown(&result.result),
-            });
+            };
+            if unseen(&result.steps) {
+                let _ = self.run.bus.record(finished).await;
+            } else {
+                self.run.bus.emit(finished);
+            }
             let gone = matches!(result.status, Status::Unreachable | Status::Unknown)
                 || self.run.interrupt.hard.is_cancelled();
             all.push(result);
@@ -215,7 +200,8 @@ impl HostTask {
             None => vec![(0, self.room.clone())],
             Some(repeat) => match self.room.render(&repeat.items).await {
                 Ok(Value::Array(items)) => {
-                    let one = |(at, item)| (u32::try_from(at).unwrap_or(u32::MAX), self.item_room(repeat, &items, at, item));
+                    let one =
+                        |(at, item)| (u32::try_from(at).unwrap_or(u32::MAX), self.item_room(repeat, &items, at, item));
                     items.iter().enumerate().map(one).collect()
                 }
                 _ => Vec::new(),
@@ -407,115 +393,5 @@ impl HostTask {
             result.result.insert("failed_when_result".to_owned(), Value::from(failed));
         }
         Ok(result)
-    }
-
-    /// Renders the arguments and builds the module.
-    pub(super) async fn bind(&self, room: &Room) -> Result<Ready, Trouble> {
-        let spec = self.task.module;
-        let mut rendered = Map::new();
-        for (key, value) in self.task.arguments.as_map().unwrap_or_default() {
-            let name = room.text(key).await?;
-            let kind = modules::find_option(spec, &name).map(|option| option.kind);
-            let value = if kind == Some(OptKind::Expression) {
-                value.to_value()
-            } else {
-                // One option at a time inside a mapping, so that `omit` can leave the option out.
-                let single = crate::base::Node {
-                    kind: crate::base::NodeKind::Map(vec![(crate::base::Node::string("v", key.span), value.clone())]),
-                    span: value.span,
-                };
-                match room.render(&single).await.map_err(|trouble| self.at(trouble, &name, value.span))? {
-                    Value::Object(mut map) => match map.remove("v") {
-                        Some(value) => value,
-                        None => continue,
-                    },
-                    other => other,
-                }
-            };
-            rendered.insert(name, value);
-        }
-        let arguments = Arguments::check(spec, rendered).map_err(Trouble::Failed)?;
-        let connection_room =
-            if Arc::ptr_eq(&self.host, &self.target) { room.clone() } else { Room::new(&self.run, &self.target, None) };
-        let way = room.way(&self.task, &connection_room).await?;
-        let environment = self.environment(room).await?;
-        let mut folders = vec![self.task.directory.clone()];
-        if let Some(play) = self.play_run()
-            && !folders.contains(&play.plan.directory)
-        {
-            folders.push(play.plan.directory.clone());
-        }
-        let diff = self.diff && !self.no_log;
-        let here = Here { room: room.clone(), folders, diff, unknown: Mutex::default() };
-        let build = || blocking(|| (spec.build)(&arguments, &here));
-        let mut bound = build();
-        let needed = room.scope.needs.take();
-        if !needed.is_empty() {
-            for name in needed {
-                self.run.gather(&name, self.play_run()).await?;
-            }
-            bound = build();
-        }
-        Ok(match bound {
-            Err(failure) => Ready::Not(not_made(failure, &here)),
-            Ok(bound) => Ready::Bound { bound, way, environment, here },
-        })
-    }
-
-    /// Lets the module meet the host.
-    async fn module(&self, room: &Room) -> Result<Acted, Trouble> {
-        Ok(match self.bind(room).await? {
-            Ready::Not(acted) => acted,
-            Ready::Bound { bound: Bound::State(state), way, environment, .. } => {
-                self.state(state.as_ref(), &way, &environment).await
-            }
-            Ready::Bound { bound: Bound::Gate(gate), way, .. } => self.gate(gate.as_ref(), &way).await,
-            Ready::Bound { bound: Bound::Course(course), here, .. } => self.course(course.as_ref(), room, &here).await,
-        })
-    }
-
-    fn at(&self, trouble: Trouble, option: &str, span: crate::base::Span) -> Trouble {
-        match trouble {
-            Trouble::Failed(failure) => {
-                let place = self.run.sources.place(span);
-                let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
-                let message =
-                    format!("`{option}` of `{}` can't be rendered: {}{place}", self.task.module.name, failure.message);
-                Trouble::Failed(Failure { message, ..failure })
-            }
-            unknown => unknown,
-        }
-    }
-
-    async fn environment(&self, room: &Room) -> Result<Vec<(String, String)>, Trouble> {
-        let mut environment: IndexMap<String, String> = IndexMap::new();
-        for node in &self.task.keywords.environment {
-            let parts = match room.render(node).await? {
-                Value::Array(parts) => parts,
-                one => vec![one],
-            };
-            for part in parts {
-                match part {
-                    Value::Object(map) => {
-                        environment.extend(map.iter().map(|(name, value)| (name.clone(), to_text(value))))
-                    }
-                    Value::Null => {}
-                    other => {
-                        let message = format!("`environment` is a mapping, not {}", crate::base::type_name(&other));
-                        return Err(Trouble::Failed(Failure::new(message)));
-                    }
-                }
-            }
-        }
-        Ok(environment.into_iter().collect())
-    }
-}
-
-/// Work that may read files of this machine. Other tasks of the runtime's thread move away meanwhile, where it has
-/// several threads; a simulation has one.
-pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    match tokio::runtime::Handle::current().runtime_flavor() {
-        tokio::runtime::RuntimeFlavor::CurrentThread => work(),
-        _ => tokio::task::block_in_place(work),
     }
 }

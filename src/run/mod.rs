@@ -10,6 +10,7 @@ mod ask;
 mod attempt;
 mod batch;
 mod batches;
+mod bind;
 mod by_hand;
 mod clock;
 mod connect;

@@ -145,8 +145,7 @@ impl Past {
                         record.flight.remove(&index);
                     }
                     if counts(status, false) {
-                        let done =
-                            Done { status, steps, result, message: String::new(), notified: Vec::new() };
+                        let done = Done { status, steps, result, message: String::new(), notified: Vec::new() };
                         record.items.insert(index, done);
                     }
                 }
@@ -283,7 +282,8 @@ impl Record {
 impl Done {
     /// Whether the journal has only a part of the result: a secret, or what `no_log` hides.
     pub(super) fn is_veiled(&self) -> bool {
-        self.result.contains_key("censored") || self.result.iter().any(|(key, value)| key.contains(STARS) || veiled(value))
+        self.result.contains_key("censored")
+            || self.result.iter().any(|(key, value)| key.contains(STARS) || veiled(value))
     }
 }
 
@@ -330,7 +330,18 @@ mod tests {
     fn end(task_id: u32, status: Status) -> EventKind {
         match finished("a", status) {
             EventKind::HostFinished {
-                host, delegate, delegate_address, status, steps, result, message, took, rescued, notified, tally, ..
+                host,
+                delegate,
+                delegate_address,
+                status,
+                steps,
+                result,
+                message,
+                took,
+                rescued,
+                notified,
+                tally,
+                ..
             } => EventKind::HostFinished {
                 key: task(task_id),
                 host,

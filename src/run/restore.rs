@@ -11,12 +11,13 @@ use std::sync::atomic::Ordering;
 use indexmap::IndexMap;
 
 use super::act::Acted;
-use super::attempt::{HostTask, Ready};
+use super::attempt::HostTask;
+use super::bind::Ready;
 use super::connect::Way;
 use super::host::Host;
 use super::outcome::HostResult;
 use super::past::{Done, Past, Record, unseen};
-use super::play::BatchRun;
+use super::batch::BatchRun;
 use super::render::{Room, Trouble};
 use super::task::{Locals, Rescue, place};
 use crate::base::Value;
@@ -200,7 +201,8 @@ impl BatchRun {
         }
         for (item, room) in prepared.rooms().await {
             prepared.item = item;
-            let Ok(Ready::Bound { bound: Bound::State(state), way, environment, .. }) = prepared.bind(&room).await else {
+            let Ok(Ready::Bound { bound: Bound::State(state), way, environment, .. }) = prepared.bind(&room).await
+            else {
                 continue;
             };
             if state.probe().is_empty() {
@@ -243,7 +245,10 @@ impl BatchRun {
             };
             let at = place(&self.run.sources.place(task.task.span));
             if resumption.drifted == WhenDrifted::Redo {
-                self.run.warn(format!("{}: `{name}` ({at}) was done and is no longer so; it is done again: {drift}", host.name));
+                self.run.warn(format!(
+                    "{}: `{name}` ({at}) was done and is no longer so; it is done again: {drift}",
+                    host.name
+                ));
                 let acted = task.state(state.as_ref(), &way, &environment).await;
                 if !acted.status.ends_host() {
                     continue;

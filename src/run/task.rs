@@ -14,8 +14,9 @@ use super::batch::BatchRun;
 use super::guard::Standing;
 use super::host::Host;
 use super::outcome::{HostResult, mark};
-use super::restore::in_order;
+use super::past::unseen;
 use super::render::{Room, Trouble};
+use super::restore::in_order;
 use crate::base::{Value, Var, parse_duration, to_text};
 use crate::event::{EventKind, Status, TaskKey};
 use crate::modules::Failure;
@@ -85,8 +86,7 @@ impl BatchRun {
                 return Vec::new();
             }
         };
-        let fresh: Vec<Arc<Host>> =
-            at_work.iter().filter(|host| !recalled.contains_key(&host.name)).cloned().collect();
+        let fresh: Vec<Arc<Host>> = at_work.iter().filter(|host| !recalled.contains_key(&host.name)).cloned().collect();
         if !fresh.is_empty() {
             run.bus.emit(EventKind::TaskStarted {
                 key: key.clone(),
@@ -222,16 +222,22 @@ impl BatchRun {
         let room = self.room(host, task, locals);
         let (mut delegate, mut delegate_address) = (None, None);
         let mut no_log = false;
+        let mut check = self.run.options.check;
         let mut result = match self.prepare(&room, task, key, host).await {
             Ok(mut prepared) => {
                 let result = prepared.run().await;
                 no_log = prepared.no_log;
+                check = prepared.check;
                 delegate = prepared.delegate();
                 delegate_address = prepared.delegate_address().await;
                 result
             }
             Err(trouble) => HostResult::trouble(trouble),
         };
+        if !check && result.status == Status::Unpredictable {
+            // Outside check mode what can't be known is what a resumed run could not restore.
+            result.status = Status::Failed;
+        }
         mark(&mut result);
         let keyword = async |name: &str| room.flag(task.keywords.get(name), false).await.unwrap_or(false);
         if result.status == Status::Failed && keyword("ignore_errors").await {
@@ -250,7 +256,13 @@ impl BatchRun {
             (*on, *address, *taken) = (delegate, delegate_address, rescued);
             *took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         }
-        self.run.bus.emit(finished);
+        if unseen(&result.steps) {
+            // Nobody could tell afterwards whether it was done: safe before anything follows. A journal that fails ends
+            // the run by itself.
+            let _ = self.run.bus.record(finished).await;
+        } else {
+            self.run.bus.emit(finished);
+        }
         result
     }
 
