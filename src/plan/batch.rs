@@ -97,6 +97,11 @@ impl Batches {
         self.size(0)
     }
 
+    /// Passes over a batch whose hosts are known.
+    pub(crate) fn pass(&mut self) {
+        self.taken += 1;
+    }
+
     /// Takes the next batch from the hosts that remain: never across two values of `serial_by`.
     pub(crate) fn next(
         &mut self,

@@ -87,7 +87,12 @@ impl BatchRun {
             live.retain(|host| host.standing() == Standing::Active);
         }
         self.items(&gate, live, Rescue::None, true, none, 0).await;
+        self.verify_all().await;
         self.judge();
+        let ended = run.resumption.as_ref().is_some_and(|how| how.past.batch_ended(play.plan.id, self.index));
+        if ended && self.hosts.iter().all(|host| !host.state().past_over) {
+            return;
+        }
         run.bus.emit(EventKind::BatchFinished { play: play.plan.id, batch: self.index });
     }
 }

@@ -52,8 +52,11 @@ impl Progress {
         }
         at_work.batches.insert(index, hosts.to_vec());
         at_work.last = hosts.to_vec();
-        let hosts = hosts.iter().map(|host| host.name.clone()).collect();
-        run.bus.emit(EventKind::BatchStarted { play: play.plan.id, batch: index, batches, hosts });
+        let begun = run.resumption.as_ref().is_some_and(|how| how.past.batch(play.plan.id, index).is_some());
+        if !begun {
+            let hosts = hosts.iter().map(|host| host.name.clone()).collect();
+            run.bus.emit(EventKind::BatchStarted { play: play.plan.id, batch: index, batches, hosts });
+        }
         true
     }
 
@@ -104,12 +107,26 @@ impl Queue {
         self.batches.count(&self.remaining, &|host| self.groups.get(&host).map(to_text))
     }
 
+    /// The hosts of a batch that an earlier process of this run began. They leave the queue.
+    fn known(&mut self, index: u32) -> Option<Vec<Arc<Host>>> {
+        let past = &self.run.resumption.as_ref()?.past;
+        let names = past.batch(self.play.plan.id, index)?;
+        self.batches.pass();
+        let play = Arc::clone(&self.play);
+        let is_in = |host: &Host| names.iter().any(|name| *name == host.name);
+        self.remaining.retain(|at| !play.hosts.get(*at).is_some_and(|host| is_in(host)));
+        Some(names.iter().filter_map(|name| play.hosts.iter().find(|host| host.name == *name).cloned()).collect())
+    }
+
     /// The hosts that begin next, given how many batches are at work. They leave the queue.
-    async fn next(&mut self, at_work: usize) -> Result<Next, String> {
+    async fn next(&mut self, at_work: usize, index: u32) -> Result<Next, String> {
         if at_work > 0 {
             return Ok(Next::Later);
         }
         let play = Arc::clone(&self.play);
+        if let Some(hosts) = self.known(index) {
+            return Ok(Next::Begin(hosts));
+        }
         self.remaining.retain(|host| play.hosts.get(*host).is_some_and(|host| host.standing() == Standing::Active));
         if let Some(expression) = &play.plan.order_by {
             let values = self.run.values_of(&play, Some(expression), &self.remaining, "order_by").await?;
@@ -130,23 +147,28 @@ impl Run {
     pub(super) async fn batches(self: &Arc<Self>, play: &Arc<PlayRun>) -> Result<(), String> {
         let mut queue = Queue::new(self, play).await?;
         let count = queue.count();
-        self.bus.emit(EventKind::PlayStarted {
-            play: play.plan.id,
-            name: play.name.clone(),
-            hosts: play.hosts.iter().map(|host| host.name.clone()).collect(),
-            batches: count,
-            order: order_text(play, &queue.batches, count),
-            tasks: play.plan.task_count,
-        });
+        let past = self.resumption.as_ref().map(|resumption| &resumption.past);
+        if past.is_none_or(|past| !past.play_begun(play.plan.id)) {
+            self.bus.emit(EventKind::PlayStarted {
+                play: play.plan.id,
+                name: play.name.clone(),
+                hosts: play.hosts.iter().map(|host| host.name.clone()).collect(),
+                batches: count,
+                order: order_text(play, &queue.batches, count),
+                tasks: play.plan.task_count,
+            });
+        }
         let mut at_work: JoinSet<u32> = JoinSet::new();
         let mut index = 0;
         let mut wrong = None;
         loop {
             while wrong.is_none() && self.goes_on(play) {
-                match queue.next(at_work.len()).await {
+                match queue.next(at_work.len(), index).await {
                     Ok(Next::Begin(hosts)) => {
                         let Permission::Go(admitted) = self.permission(play, index, hosts).await else { break };
                         if admitted.hosts.is_empty() {
+                            // A batch that was begun before keeps its number when all of its hosts were left out since.
+                            index += u32::from(past.is_some_and(|past| past.batch(play.plan.id, index).is_some()));
                             continue;
                         }
                         if !play.progress.open(self, play, index, count.max(index + 1), &admitted.hosts) {
@@ -175,7 +197,10 @@ impl Run {
                 }
             }
         }
-        self.bus.emit(EventKind::PlayFinished { play: play.plan.id });
+        let fresh = play.hosts.iter().any(|host| host.state().past_over);
+        if fresh || past.is_none_or(|past| !past.play_ended(play.plan.id)) {
+            self.bus.emit(EventKind::PlayFinished { play: play.plan.id });
+        }
         wrong.map_or(Ok(()), Err)
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct HostState {
     pub(crate) failure: Option<(String, Map)>,
     /// A resumed run: this host did its first task that was not known done before.
     pub(crate) past_over: bool,
+    /// A resumed run: how many of its tasks were passed over.
+    pub(crate) recalled: usize,
     /// A resumed run: what of its past can be looked at, by subject.
     pub(crate) claims: IndexMap<String, Claim>,
     /// Errors of hosts that `meta: clear_host_errors` forgives; they return in the next play.
@@ -74,6 +76,7 @@ impl Host {
                 would_change: false,
                 failure: None,
                 past_over: false,
+                recalled: 0,
                 claims: IndexMap::new(),
                 forgiven: false,
             }),

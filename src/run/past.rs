@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::base::{Map, PlayId, Value};
-use crate::event::{Event, EventKind, Status, StepLine, TaskKey, UndoTask};
+use crate::event::{Event, EventKind, Status, StepLine, TaskKey};
 
 /// What the masker writes in a secret's place.
 const STARS: &str = "********";
@@ -20,6 +20,7 @@ const STARS: &str = "********";
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     plays: HashSet<PlayId>,
+    plays_ended: HashSet<PlayId>,
     batches: HashMap<(PlayId, u32), Vec<String>>,
     ended: HashSet<(PlayId, u32)>,
     baked: HashSet<(PlayId, u32)>,
@@ -28,8 +29,6 @@ pub(crate) struct Past {
     /// Module and place of each task, as the journal has them.
     tasks: HashMap<TaskKey, (String, String)>,
     hosts: HashMap<String, Trail>,
-    undos: BTreeMap<u32, Armed>,
-    next_undo: u32,
     /// Milliseconds since the run began, as the last event has it.
     elapsed: u64,
     pinned: BTreeMap<String, String>,
@@ -65,23 +64,6 @@ pub(super) struct Done {
     pub(super) notified: Vec<String>,
 }
 
-/// A setting that was changed for a time and is not known to be taken back.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Armed {
-    /// Its number in the ledger.
-    pub(crate) entry: u32,
-    /// The task that changed it.
-    pub(crate) key: TaskKey,
-    /// The host.
-    pub(crate) host: String,
-    /// The loop item's index.
-    pub(crate) item: u32,
-    /// What the setting is.
-    pub(crate) name: String,
-    /// What takes it back.
-    pub(crate) tasks: Vec<UndoTask>,
-}
-
 /// An act that was in flight when the run broke off and that can't be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InFlight {
@@ -114,6 +96,9 @@ impl Past {
             EventKind::PlayStarted { play, .. } => {
                 self.plays.insert(play);
             }
+            EventKind::PlayFinished { play } => {
+                self.plays_ended.insert(play);
+            }
             EventKind::BatchStarted { play, batch, hosts, .. } => {
                 self.batches.insert((play, batch), hosts);
                 self.ended.remove(&(play, batch));
@@ -134,7 +119,7 @@ impl Past {
                 self.tasks.insert(key, (module, place));
             }
             EventKind::HostStarted { key, host } => self.hosts.entry(host).or_default().begin(order, key),
-            EventKind::ActStarted { key, host, item, steps } => {
+            EventKind::ActStarted { key, host, item, steps, .. } => {
                 if let Some(record) = self.record(&key, &host) {
                     record.flight.insert(item, steps);
                 }
@@ -159,13 +144,6 @@ impl Past {
                 }
                 record.done = counts(status, rescued).then_some(Done { status, steps, result, message, notified });
             }
-            EventKind::UndoArmed { entry, key, host, item, name, tasks } => {
-                self.next_undo = self.next_undo.max(entry + 1);
-                self.undos.insert(entry, Armed { entry, key, host, item, name, tasks });
-            }
-            EventKind::UndoFinished { entry, done: true, .. } => {
-                self.undos.remove(&entry);
-            }
             _ => {}
         }
     }
@@ -189,6 +167,11 @@ impl Past {
         self.plays.contains(&play)
     }
 
+    /// Whether a play came to its end.
+    pub(crate) fn play_ended(&self, play: PlayId) -> bool {
+        self.plays_ended.contains(&play)
+    }
+
     /// Whether the gates held long enough after a batch.
     pub(crate) fn baked(&self, play: PlayId, batch: u32) -> bool {
         self.baked.contains(&(play, batch))
@@ -199,14 +182,14 @@ impl Past {
         self.released.contains(&(play, batch))
     }
 
+    /// All batches that were begun.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = (PlayId, u32)> + '_ {
+        self.batches.keys().copied()
+    }
+
     /// Hosts that a person left out: who, and why.
     pub(crate) fn skipped(&self) -> &BTreeMap<String, (String, String)> {
         &self.skipped
-    }
-
-    /// Settings that have to be taken back, the last first, and the number of the next entry.
-    pub(crate) fn undos(&self) -> (Vec<Armed>, u32) {
-        (self.undos.values().rev().cloned().collect(), self.next_undo)
     }
 
     /// Milliseconds that the run took so far.
@@ -233,6 +216,11 @@ impl Past {
         }
         found.sort_by_key(|(order, _)| *order);
         found.into_iter().map(|(_, act)| act).collect()
+    }
+
+    /// How many tasks are known done on a host.
+    pub(super) fn done_on(&self, host: &str) -> usize {
+        self.hosts.get(host).map_or(0, |trail| trail.records.values().filter(|record| record.done.is_some()).count())
     }
 
     /// What is known of a task on a host.
@@ -316,7 +304,7 @@ mod tests {
     use crate::event::fixture::{at, finished, key, task};
 
     fn line(opaque: bool) -> StepLine {
-        StepLine { summary: "run `x`".to_owned(), diff: None, opaque, once: false }
+        StepLine { summary: "run `x`".to_owned(), diff: None, opaque, once: false, script: None }
     }
 
     fn past(kinds: Vec<EventKind>) -> Past {
@@ -361,7 +349,14 @@ mod tests {
     }
 
     fn act(task_id: u32, opaque: bool) -> EventKind {
-        EventKind::ActStarted { key: task(task_id), host: "a".to_owned(), item: 0, steps: vec![line(opaque)] }
+        EventKind::ActStarted {
+            key: task(task_id),
+            host: "a".to_owned(),
+            item: 0,
+            steps: vec![line(opaque)],
+            login: String::new(),
+            privilege: String::new(),
+        }
     }
 
     fn resumed() -> EventKind {

@@ -12,12 +12,12 @@ use indexmap::IndexMap;
 
 use super::act::Acted;
 use super::attempt::HostTask;
+use super::batch::BatchRun;
 use super::bind::Ready;
 use super::connect::Way;
 use super::host::Host;
 use super::outcome::HostResult;
 use super::past::{Done, Past, Record, unseen};
-use super::batch::BatchRun;
 use super::render::{Room, Trouble};
 use super::task::{Locals, Rescue, place};
 use crate::base::Value;
@@ -114,7 +114,11 @@ impl BatchRun {
                 self.end_past(host).await?;
                 continue;
             };
-            host.state().attempted = true;
+            {
+                let mut state = host.state();
+                state.attempted = true;
+                state.recalled += 1;
+            }
             let result = self.restored(task, host, key, done, locals).await;
             self.keep(task, host, &result, rescue);
             recalled.insert(host.name.clone(), result);
@@ -266,26 +270,24 @@ impl BatchRun {
         Ok(())
     }
 
-    /// Looks at all hosts of a batch whose tasks were all done before.
+    /// Looks at the hosts of a batch of which the journal has nothing further. Where a later play has something, what is
+    /// wanted last is not known yet.
     pub(super) async fn verify_all(self: &Arc<Self>) {
-        if self.past().is_none() {
-            return;
-        }
-        let idle = self.hosts.iter().filter(|host| !host.state().past_over);
+        let Some(past) = self.past() else { return };
+        let idle = self.hosts.iter().filter(|host| {
+            let state = host.state();
+            !state.past_over && state.recalled >= past.done_on(&host.name)
+        });
         let looked = futures::future::join_all(idle.map(|host| self.verify(host))).await;
         if let Some(halt) = looked.into_iter().find_map(Result::err) {
             self.stop(halt);
         }
     }
 
-    /// Stops this batch where it is, and the run with it.
+    /// Stops this batch where it is, and the play with it.
     pub(super) fn stop(&self, halt: Halt) {
         self.ended.store(true, Ordering::SeqCst);
-        if self.halted.swap(true, Ordering::SeqCst) {
-            return;
-        }
-        self.run.halt();
-        self.run.bus.emit(EventKind::Halted { play: self.play.plan.id, halt });
+        self.play.progress.halt(&self.run, &self.play, halt);
     }
 }
 
