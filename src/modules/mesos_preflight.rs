@@ -63,6 +63,8 @@ struct Preflight {
     /// The daemons that this host is listed for, with the flags that they will be given.
     roles: Vec<(Daemon, Vec<(String, String)>)>,
     zk: Option<ZkUrl>,
+    /// The hosts of this run, where that is known: a limit may leave some out.
+    at_work: Option<Vec<String>>,
 }
 
 fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure> {
@@ -86,6 +88,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
         slaves: slaves.iter().map(|slave| Member::of(here, slave, Daemon::Slave)).collect(),
         roles,
         zk: zk_option(arguments)?,
+        at_work: here.variable("ansible_play_hosts_all").and_then(|value| serde_json::from_value(value).ok()),
         host,
         masters,
     })))
@@ -119,6 +122,30 @@ impl Preflight {
                 "{who} runs {runs}: {} is reached from {} only, one hop at a time",
                 self.to,
                 neighbours.join(" or ")
+            ));
+        }
+    }
+
+    /// A slave of a hop in which masters come first, with masters that are neither done nor at work in this run.
+    fn order(&self, masters: &[MasterAnswer], wrong: &mut Vec<String>) {
+        let Some(at_work) = &self.at_work else { return };
+        if self.own().is_none() || self.masters.has(&self.host) {
+            return;
+        }
+        let first =
+            |from| hop(from, self.to).and_then(|hop| hop.order.first()).is_some_and(|what| what.starts_with("masters"));
+        let left: Vec<String> = masters
+            .iter()
+            .filter(|master| !at_work.contains(&master.host))
+            .filter(|master| master.state.as_ref().ok().and_then(|state| state.version).is_some_and(first))
+            .map(|master| master.host.clone())
+            .collect();
+        if !left.is_empty() {
+            wrong.push(format!(
+                "masters come first in this hop, and {} is not at {} and not among the hosts of this run: upgrade the masters before \
+                 this slave, or let the run have them too",
+                enumerate(&left, 5),
+                self.to
             ));
         }
     }
@@ -262,6 +289,7 @@ impl Gate for Preflight {
             self.hop(&self.host, state.version, &mut wrong);
             self.recovery(&local, state.version, &mut wrong);
         }
+        self.order(&masters, &mut wrong);
         self.flags(answers, &mut wrong, &mut warnings);
         if !wrong.is_empty() {
             return Verdict::Never(Failure::new(wrong.join("\n")).with("refused", wrong));

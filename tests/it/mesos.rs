@@ -68,13 +68,22 @@ impl Cluster {
     }
 
     fn run(&self, playbook: &str, words: &[&str]) -> Ran {
+        self.run_as("stagger", playbook, words)
+    }
+
+    /// By the program's own name, or by one of Ansible's.
+    fn run_as(&self, name: &str, playbook: &str, words: &[&str]) -> Ran {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("upgrade.yml");
         fs::write(&path, playbook).expect("a playbook");
-        let done = Command::new(env!("CARGO_BIN_EXE_stagger"))
+        let program = folder.path().join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_stagger"), &program).expect("a link");
+        let command: &[&str] = if name == "stagger" { &["run"] } else { &[] };
+        let done = Command::new(&program)
             .current_dir(folder.path())
             .env("HOME", folder.path())
-            .args(["run", "upgrade.yml", "-i"])
+            .args(command)
+            .args(["upgrade.yml", "-i"])
             .arg(self.lab.inventory())
             .args(["--output", "json", "--state", "state"])
             .args(words)
@@ -131,6 +140,9 @@ impl Cluster {
         }
         match self.lab.leader() {
             Some((_, state)) => {
+                if !state["frameworks"].as_array().is_some_and(|all| all.iter().any(|one| one["active"] == 1)) {
+                    wrong.push("no framework is active".to_owned());
+                }
                 let listed = state["slaves"].as_array().map_or(0, Vec::len);
                 if listed != self.slaves.len() {
                     wrong.push(format!("the leader lists {listed} slaves"));
@@ -303,6 +315,11 @@ impl Ran {
         results
     }
 
+    /// The hosts that had tasks.
+    fn hosts(&self) -> BTreeSet<String> {
+        self.of("host_started").map(|event| text(&event["host"])).collect()
+    }
+
     /// Failures: host, task and message.
     fn failures(&self) -> Vec<(String, String, String)> {
         let names = self.names();
@@ -426,6 +443,7 @@ fn a_flag_smuggled_past_the_check_halts_at_the_first_standby() {
 }
 
 /// What is taken out, and words of what is said then: by the run that halts, or by the check at the end.
+#[derive(Clone, Copy)]
 struct Without {
     what: &'static str,
     /// The factor for the times of the cluster: 1 where a session must outlive a restart.
@@ -434,6 +452,13 @@ struct Without {
     fault: fn(&Cluster),
     edit: fn(&str) -> String,
     words: &'static [&'static str],
+}
+
+impl Without {
+    /// A case without a fault, at the usual speed.
+    const fn new(what: &'static str, edit: fn(&str) -> String, words: &'static [&'static str]) -> Self {
+        Self { what, time: TIME, fault: no_fault, edit, words }
+    }
 }
 
 fn no_fault(_: &Cluster) {}
@@ -614,6 +639,42 @@ fn whatever_is_taken_out_is_found() {
             },
             words: &[".11"],
         },
+        Without::new(
+            "order_by of step 8",
+            |playbook| {
+                let (first, rest) = playbook.split_at(playbook.find("- name: \"8. masters").expect("step 8"));
+                let turned = rest.replacen("{{ mesos.is_leader }}", "{{ not mesos.is_leader }}", 1);
+                assert_ne!(rest, turned);
+                format!("{first}{turned}")
+            },
+            &["changes of leader"],
+        ),
+        Without::new(
+            "until of the schedulers",
+            |playbook| {
+                let lost =
+                    "- name: fault\n  hosts: f1\n  tasks:\n    - shell: sed -i s/2181/2199/g /etc/default/sleeper\n\n";
+                let play = "- name: 5. to 7. schedulers";
+                assert!(playbook.contains(play));
+                without(&playbook.replace(play, &format!("{lost}{play}")), "until: were", 0)
+            },
+            &["no framework is active"],
+        ),
+        Without::new(
+            "serial of the slaves in step 9",
+            |playbook| without(playbook, "serial: \"{{ slaves_at_once", 1),
+            &["at the same time"],
+        ),
+        Without::new(
+            "verify of step 3",
+            |playbook| {
+                let spoilt = "- name: fault\n  hosts: s1\n  tasks:\n    - shell: echo spoilt >/opt/stagger/mesos-slave/0.14.2/mesos-slave\n\n";
+                let play = "- name: \"4. slaves";
+                assert!(playbook.contains(play));
+                without(&playbook.replace(play, &format!("{spoilt}{play}")), "- name: \"3. slaves", 0)
+            },
+            &["s1", "mesos-slave"],
+        ),
     ];
     let mut silent = Vec::new();
     for (place, case) in cases.iter().enumerate() {
@@ -624,6 +685,150 @@ fn whatever_is_taken_out_is_found() {
         }
     }
     assert!(silent.is_empty(), "{silent:#?}");
+}
+
+/// A fault on one host: which slaves are untouched with the guard, and are not without it. Each on a cluster of its own.
+struct Guard {
+    number: u32,
+    /// The name under which stagger is called: whose rules hold.
+    program: &'static str,
+    words: &'static [&'static str],
+    fault: &'static str,
+    /// Slaves that the guard saves.
+    saved: &'static [u32],
+    edit: fn(&str) -> String,
+}
+
+#[track_caller]
+fn only_the_guard_halts(guard: &Guard) {
+    let playbook = with_fault(&read(PLAYBOOK), guard.fault);
+    let touched = |number: u32, playbook: &str| {
+        let cluster = Cluster::up(number, *guard.saved.last().expect("slaves") - 10);
+        let before = cluster.starts();
+        let run = cluster.run_as(guard.program, playbook, guard.words);
+        assert_ne!(run.code, 0, "a host has failed in any case: {}", run.stderr);
+        let after = cluster.starts();
+        guard.saved.iter().copied().filter(|last| before.get(last) != after.get(last)).collect::<Vec<_>>()
+    };
+    assert_eq!(touched(guard.number, &playbook), Vec::<u32>::new(), "the guard halts");
+    assert_ne!(touched(guard.number + 1, &(guard.edit)(&playbook)), Vec::<u32>::new(), "nothing else halts");
+}
+
+/// Puts a play with a fault in front of another one: `PLAY|HOST|COMMAND`.
+fn with_fault(playbook: &str, fault: &str) -> String {
+    let [play, host, command] = fault.split('|').collect::<Vec<_>>().try_into().expect("three parts");
+    assert!(playbook.contains(play));
+    let before = format!("- name: fault\n  hosts: {host}\n  tasks:\n    - shell: {command}\n\n");
+    playbook.replacen(play, &format!("{before}{play}"), 1)
+}
+
+#[test]
+fn without_any_errors_fatal_hosts_go_on_beside_one_that_did_not_pass_the_preflight() {
+    if std::env::var_os("STAGGER_TEST_LONG").is_none() {
+        return;
+    }
+    only_the_guard_halts(&Guard {
+        number: 130,
+        program: "stagger",
+        words: &[],
+        fault: "- name: look, stage|s1|echo 2 >/etc/mesos-slave/quorum",
+        saved: &[11, 12],
+        edit: |playbook| without(playbook, "any_errors_fatal: true", 0),
+    });
+}
+
+/// Where hosts are not taken in batches, nothing else halts a play at the first failed one.
+#[test]
+fn without_max_fail_percentage_slaves_go_on_beside_one_that_failed() {
+    if std::env::var_os("STAGGER_TEST_LONG").is_none() {
+        return;
+    }
+    only_the_guard_halts(&Guard {
+        number: 132,
+        program: "stagger",
+        words: &[],
+        fault: "- name: \"2. executors|s1|L=/usr/local/libexec/mesos/mesos-executor; rm -f $L; mkdir -p $L/in-the-way",
+        saved: &[11, 12],
+        edit: |playbook| {
+            let (first, rest) = playbook.split_at(playbook.find("- name: \"2. executors").expect("step 2"));
+            format!("{first}{}", without(rest, "max_fail_percentage: 0", 0))
+        },
+    });
+}
+
+/// In batches, `stagger run` halts at the first failed host without it; under Ansible's rules only a whole batch does.
+#[test]
+fn without_max_fail_percentage_ansibles_rules_begin_the_next_batch() {
+    if std::env::var_os("STAGGER_TEST_LONG").is_none() {
+        return;
+    }
+    only_the_guard_halts(&Guard {
+        number: 134,
+        program: "ansible-playbook",
+        words: &["-e", "slaves_at_once=2"],
+        fault: "- name: \"4. slaves|s1|sed -i s/2181/2199/g /etc/mesos/zk",
+        saved: &[13, 14],
+        edit: |playbook| {
+            let (first, rest) = playbook.split_at(playbook.find("- name: \"4. slaves").expect("step 4"));
+            format!("{first}{}", without(rest, "max_fail_percentage: 0", 0))
+        },
+    });
+}
+
+#[test]
+fn without_serial_by_a_batch_spans_two_racks() {
+    if std::env::var_os("STAGGER_TEST_LONG").is_none() {
+        return;
+    }
+    let cluster = Cluster::up(136, 4);
+    let watch = cluster.watch();
+    let playbook = without(&read(PLAYBOOK), "serial_by:", 0);
+    cluster.run(&playbook, &["-e", "checkpoint=false", "-e", "slaves_at_once=3"]).expect_done();
+    let seen = watch.end();
+    let racks = [BTreeSet::from([11, 12]), BTreeSet::from([13, 14])];
+    assert!(!racks.iter().any(|rack| seen.away.1.is_subset(rack)), "{:?}", seen.away);
+}
+
+#[test]
+fn one_host_is_upgraded_by_name_and_a_slave_not_before_its_masters() {
+    let cluster = Cluster::up(106, 2);
+    let playbook = read(PLAYBOOK);
+    let before = cluster.starts();
+    let early = cluster.run(&playbook, &["--limit", "s1"]);
+    assert_eq!(early.code, 2, "{}", early.stderr);
+    let failures = early.failures();
+    assert!(failures[0].2.contains("masters come first in this hop, and m1, m2, m3 is not at 0.14.2"), "{failures:?}");
+    assert_eq!(cluster.starts(), before, "nothing was touched");
+
+    // A standby, and nobody else.
+    let leader = cluster.lab.leader().expect("a leader").0;
+    let standby = (1..=3).find(|last| *last != leader).expect("a standby");
+    let words = ["--skip-tags", "schedulers,renew", "--limit"];
+    let name = format!("m{standby}");
+    let one = cluster.run(&playbook, &[&words[..], &[name.as_str()]].concat());
+    one.expect_done();
+    let mut after = cluster.starts();
+    assert_ne!(after.insert(standby, before[&standby].clone()), before.get(&standby).cloned());
+    assert_eq!(after, before, "only {name} was restarted");
+    assert_eq!(cluster.lab.master(standby).expect("it answers")["version"], "0.14.2");
+    assert_eq!(one.hosts(), BTreeSet::from([name.clone()]));
+    // What it says: plays of other hosts are skipped, each with its reason, and nobody is left over.
+    assert!(one.of("play_skipped").count() >= 3, "{:?}", one.of("play_skipped").collect::<Vec<_>>());
+    let end = one.of("run_finished").next().expect("an end");
+    assert_eq!(end["not_attempted"], serde_json::json!([]));
+
+    // The other masters, then one slave.
+    let masters: Vec<String> = (1..=3).filter(|last| *last != standby).map(|last| format!("m{last}")).collect();
+    cluster.run(&playbook, &[&words[..], &[masters.join(",").as_str()]].concat()).expect_done();
+    let before = cluster.starts();
+    let one = cluster.run(&playbook, &[&words[..], &["s1"]].concat());
+    one.expect_done();
+    let mut after = cluster.starts();
+    assert_ne!(after.insert(11, before[&11].clone()), before.get(&11).cloned());
+    assert_eq!(after, before, "only s1 was restarted");
+    assert_eq!(cluster.lab.slave(11).expect("it answers")["version"], "0.14.2");
+    assert_eq!(cluster.lab.slave(12).expect("it answers")["version"], "0.13.0");
+    assert_eq!(one.hosts(), BTreeSet::from(["s1".to_owned()]));
 }
 
 #[test]

@@ -175,11 +175,11 @@ impl Scheduler {
             "status" => {
                 let (task, state) = (text("task"), text("state"));
                 say(&format!("STATUS {task} {state} {}", text("message")));
-                // Of a former life's tasks it hears too, and counts them neither way.
+                // It hears of a former life's tasks too, and does not count them.
                 if !matches!(state.as_str(), "TASK_RUNNING" | "TASK_STAGING") {
                     self.tasks.remove(&task);
-                } else if let Some(known) = self.tasks.get_mut(&task) {
-                    *known = state;
+                } else if task.starts_with(&own_prefix()) {
+                    self.tasks.insert(task, state);
                 }
             }
             "slave-lost" => say(&format!("SLAVELOST {}", text("slave"))),
@@ -217,13 +217,18 @@ impl Scheduler {
 
     fn fresh_id(&mut self) -> String {
         loop {
-            let id = format!("sleep-{}-{}", std::process::id(), self.next_task);
+            let id = format!("{}{}", own_prefix(), self.next_task);
             self.next_task += 1;
             if !self.tasks.contains_key(&id) {
                 return id;
             }
         }
     }
+}
+
+/// How the names of this process's tasks begin.
+fn own_prefix() -> String {
+    format!("sleep-{}-", std::process::id())
 }
 
 /// A line for people on standard output.

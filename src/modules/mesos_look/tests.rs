@@ -28,6 +28,8 @@ struct Case {
     masters: Vec<String>,
     #[serde(default)]
     slaves: Vec<String>,
+    /// The hosts of the run; not known when not given.
+    at_work: Option<Vec<String>>,
     /// The variable `mesos` from before.
     #[serde(default)]
     facts: Value,
@@ -170,6 +172,8 @@ fn gate(case: &Case) -> Box<dyn Gate> {
         variables.insert("ansible_host".to_owned(), address(member).into());
         if *member == case.here {
             variables.insert("mesos".to_owned(), case.facts.clone());
+            let at_work = case.at_work.iter().map(|hosts| hosts.iter().map(name).collect::<Vec<_>>());
+            variables.extend(at_work.map(|hosts| ("ansible_play_hosts_all".to_owned(), hosts.into())));
         }
     }
     let spec = find(&case.module).expect("a module");
