@@ -1,10 +1,12 @@
 //! One file a subcommand. The only room that sees all.
 
+mod control;
 mod exec;
 mod extra;
 mod inventory;
 mod lab;
 mod listing;
+mod operator;
 mod person;
 mod playbook;
 mod session;
@@ -40,6 +42,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Request::Run(request) => playbook::run(request),
         Request::Exec(request) => exec::run(request),
         Request::Inventory(request) => inventory::run(request, colour),
+        Request::Control(request) => control::run(request),
         Request::Lab(words) => return lab::run(words),
     };
     ExitCode::from(exit.code(rules))

@@ -1,16 +1,17 @@
 //! `stagger run`: from playbook files to a plan that is run, listed or only checked.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::listing;
 use super::session::{How, Session};
 use crate::base::{Node, NodeKind};
-use crate::cli::{Exit, Rules, RunRequest};
+use crate::cli::{Approval, Exit, Rules, RunRequest, Terms};
 use crate::diag::Diagnostic;
 use crate::modules::{self, OptKind};
 use crate::plan::{Compiler, Plan, Play, Selection, Task, each_task, has_template};
 use crate::playbook;
-use crate::run::vars_file;
+use crate::run::{Approve, vars_file};
 
 /// Runs, lists or checks playbooks.
 pub(super) fn run(request: &RunRequest) -> Exit {
@@ -70,9 +71,41 @@ pub(super) fn run(request: &RunRequest) -> Exit {
         step: request.step,
         force_handlers: request.force_handlers,
         next_task,
+        terms: terms(&request.terms),
         ..How::default()
     };
     session.execute(&request.common, plan, how)
+}
+
+/// The terms of the command line, with its times counted from now.
+fn terms(given: &Terms) -> crate::run::Terms {
+    let lasting = given.lasting.map(|lasting| (lasting, format!("--for {}", crate::base::render_duration(lasting))));
+    let until = given.until.map(|(hour, minute)| {
+        let now = jiff::Zoned::now();
+        (until(&now, hour, minute), format!("--until {hour:02}:{minute:02}"))
+    });
+    crate::run::Terms {
+        approve: given.approve.map(|approval| match approval {
+            Approval::None => Approve::None,
+            Approval::First => Approve::First,
+            Approval::Each => Approve::Each,
+        }),
+        until: lasting.or(until).and_then(|(lasting, text)| {
+            let moment = tokio::time::Instant::now().checked_add(lasting)?;
+            Some(crate::run::Until { moment, text })
+        }),
+        operator: String::new(),
+    }
+}
+
+/// How long it is until a clock on the wall next shows that time. In the night in which clocks are put forward, a time that it
+/// does not show is taken as so much later.
+fn until(now: &jiff::Zoned, hour: u8, minute: u8) -> Duration {
+    let (hour, minute) = (i8::try_from(hour).unwrap_or(0), i8::try_from(minute).unwrap_or(0));
+    let at = |day: jiff::civil::Date| day.at(hour, minute, 0, 0).to_zoned(now.time_zone().clone()).ok();
+    let today = at(now.date()).filter(|moment| moment > now);
+    let next = today.or_else(|| now.date().tomorrow().ok().and_then(at));
+    next.map_or(Duration::ZERO, |moment| moment.timestamp().duration_since(now.timestamp()).unsigned_abs())
 }
 
 /// Patterns that are written out must match, unless hosts are added while the run goes on.
@@ -230,4 +263,20 @@ fn not_there(task: &Task, play: &Play, name: &str, value: &Node) -> Option<Diagn
 
 fn show(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_day_is_the_next_one_that_the_clock_shows() {
+        let now = |text: &str| text.parse::<jiff::Zoned>().unwrap();
+        let hours = |hours: u64, minutes: u64| Duration::from_secs(hours * 3600 + minutes * 60);
+        assert_eq!(until(&now("2026-01-10T23:30:00+01:00[Europe/Berlin]"), 5, 0), hours(5, 30));
+        assert_eq!(until(&now("2026-01-10T04:59:00+01:00[Europe/Berlin]"), 5, 0), hours(0, 1));
+        assert_eq!(until(&now("2026-01-10T05:00:00+01:00[Europe/Berlin]"), 5, 0), hours(24, 0));
+        // Clocks are put forward at two: the night is an hour shorter.
+        assert_eq!(until(&now("2026-03-28T23:30:00+01:00[Europe/Berlin]"), 5, 0), hours(4, 30));
+    }
 }

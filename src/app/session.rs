@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{extra, person, signals, view};
+use super::operator::operator;
+use super::{control, extra, person, signals, view};
 use crate::base::{Masker, RunId, Secret};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
@@ -194,6 +195,7 @@ impl Session {
                 return Exit::Journal;
             }
         };
+        let requests = journal.folder().requests();
         let view = view::sink(common, &self.config, how.one_off, how.one_line);
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(journal), view];
         let bus = match report::Events::start(sinks, masker.clone(), clock.clone()) {
@@ -233,7 +235,18 @@ impl Session {
             next_task: how.next_task,
             resumption: None,
         });
+        let hearing = match requests {
+            Ok(requests) => Some(tokio::spawn(control::listen(Arc::clone(&run), requests))),
+            Err(error) => {
+                let message = format!("nobody can speak to this run: {}", super::with_causes(&error));
+                bus.emit(EventKind::Warning { message });
+                None
+            }
+        };
         let summary = run.plan(plan).await;
+        if let Some(hearing) = hearing {
+            hearing.abort();
+        }
         listener.abort();
         watcher.abort();
         for message in transport.take_warnings() {
@@ -250,7 +263,7 @@ impl Session {
             tallies: summary.tallies.clone(),
             not_attempted: summary.not_attempted.clone(),
             pending_handlers: summary.pending.clone(),
-            halted: summary.halted || summary.interrupted || summary.error.is_some(),
+            halted: summary.halted || summary.interrupted || summary.late || summary.error.is_some(),
             exit: exit.code(rules),
             ended: ended_of(&summary, bus.failed().is_cancelled()),
         });
@@ -365,7 +378,7 @@ impl Session {
             task_timeout: how.task_timeout.or(config.task_timeout).filter(|timeout| !timeout.is_zero()),
             any_errors_fatal: config.any_errors_fatal,
             gather: self.rules == Rules::Ansible && config.gathering == Gathering::Implicit && !how.one_off,
-            terms: how.terms.clone(),
+            terms: run::Terms { operator: operator(), ..how.terms.clone() },
         }
     }
 }
@@ -414,12 +427,14 @@ fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
         Exit::Journal
     } else if summary.error.is_some() {
         Exit::Error
-    } else if summary.interrupted {
+    } else if summary.interrupted || summary.aborted {
         Exit::Interrupted
     } else if summary.unreachable {
         Exit::Unreachable
     } else if summary.failed || summary.halted {
         Exit::HostFailed
+    } else if summary.late {
+        Exit::TimeOver
     } else if summary.start_not_found {
         Exit::NoTarget
     } else {
@@ -442,26 +457,6 @@ fn ended_of(summary: &run::Summary, journal_failed: bool) -> Ended {
     } else {
         Ended::Complete
     }
-}
-
-fn operator() -> String {
-    let uid = rustix::process::getuid().as_raw();
-    let variable = |name: &str| std::env::var(name).ok().filter(|user| !user.is_empty());
-    // Who became root is who is asked what happened here.
-    let user = variable("SUDO_USER").or_else(|| login_name(uid)).or_else(|| variable("USER"));
-    let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    format!("{}@{node}", user.unwrap_or_else(|| format!("uid {uid}")))
-}
-
-/// The name that the user database of files has for a user id.
-fn login_name(uid: u32) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "the user database")]
-    let text = std::fs::read_to_string("/etc/passwd").ok()?;
-    text.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let (name, id) = (fields.next()?, fields.nth(1)?);
-        (id == uid.to_string()).then(|| name.to_owned())
-    })
 }
 
 fn sha256(bytes: &[u8]) -> String {

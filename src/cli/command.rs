@@ -5,11 +5,12 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, ColorChoice, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use super::control::{ControlCommand, PAGES, TermsFlags};
 use super::exit::Exit;
 use super::flags::{ColourFlag, ExecFlags, InventoryFlags, OutputFlag, RunFlags, ViewFlags};
 use super::request::{
     Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, OutputForm, Privilege, Request,
-    Rules, RunRequest,
+    Rules, RunRequest, Terms,
 };
 use super::{Message, Name};
 
@@ -20,7 +21,13 @@ Examples:
   stagger run site.yml -i production.yml --check --diff   preview the change
   stagger run site.yml -i production.yml                  make it
   stagger run site.yml -l 'masters:!m2' -f 20             some of the hosts
+  stagger run site.yml --approve each --until 05:00       batch by batch, by night
   stagger run site.yml --list-tasks                       what is in it";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  stagger check site.yml -i production.yml --diff         what would change, and how
+  stagger check site.yml -l 'masters:!m2'                 on some of the hosts";
 
 const EXEC_EXAMPLES: &str = "\
 Examples:
@@ -57,13 +64,15 @@ struct Top {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Run playbooks
-    Run(Box<RunFlags>),
+    Run(Box<OwnRunFlags>),
     /// Show what playbooks would change: the same as run --check
     Check(Box<RunFlags>),
     /// Run one module on hosts
     Exec(Box<ExecFlags>),
     /// Show the inventory
     Inventory(Box<InventoryFlags>),
+    #[command(flatten)]
+    Control(ControlCommand),
     /// Rehearsal hosts on this machine
     #[command(disable_help_flag = true)]
     Lab {
@@ -71,6 +80,15 @@ enum What {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
         words: Vec<OsString>,
     },
+}
+
+/// `run` under stagger's own name.
+#[derive(Debug, Args)]
+struct OwnRunFlags {
+    #[command(flatten)]
+    run: RunFlags,
+    #[command(flatten)]
+    terms: TermsFlags,
 }
 
 /// Reads the arguments under a name.
@@ -86,13 +104,13 @@ pub(super) fn command(name: Name) -> Command {
         Name::Stagger => {
             let pages = [
                 ("run", RUN_EXAMPLES),
-                ("check", RUN_EXAMPLES),
+                ("check", CHECK_EXAMPLES),
                 ("exec", EXEC_EXAMPLES),
                 ("inventory", INVENTORY_EXAMPLES),
             ];
             let codes = Exit::table(Rules::Stagger);
             let top = Top::command().after_long_help(format!("{TOP_EXAMPLES}\n\n{codes}"));
-            pages.into_iter().fold(top, |top, (page, examples)| {
+            pages.into_iter().chain(PAGES).fold(top, |top, (page, examples)| {
                 let long = format!("{examples}\n\n{codes}");
                 top.mut_subcommand(page, |sub| sub.after_help(examples).after_long_help(long))
             })
@@ -125,16 +143,20 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
     let rules = name.rules();
     let made = match name {
         Name::Stagger => match Top::from_arg_matches(&matches)?.what {
-            What::Run(flags) => run(*flags, rules),
+            What::Run(flags) => {
+                let terms = flags.terms.terms();
+                run(flags.run, terms, rules)
+            }
             What::Check(mut flags) => {
                 flags.work.check = true;
-                run(*flags, rules)
+                run(*flags, Terms::default(), rules)
             }
+            What::Control(command) => Ok(command.request()),
             What::Exec(flags) => exec(*flags, rules),
             What::Inventory(flags) => inventory(*flags, rules),
             What::Lab { words } => Ok(Request::Lab(words)),
         },
-        Name::AnsiblePlaybook => run(read(&matches)?, rules),
+        Name::AnsiblePlaybook => run(read(&matches)?, Terms::default(), rules),
         Name::Ansible => exec(read(&matches)?, rules),
         Name::AnsibleInventory => inventory(read(&matches)?, rules),
     };
@@ -179,7 +201,7 @@ fn split(flag: &str, given: &[String]) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-fn run(flags: RunFlags, rules: Rules) -> Result<Request, String> {
+fn run(flags: RunFlags, terms: Terms, rules: Rules) -> Result<Request, String> {
     if let Some((flag, with)) = flags.later.used() {
         return Err(later(flag, with));
     }
@@ -193,6 +215,7 @@ fn run(flags: RunFlags, rules: Rules) -> Result<Request, String> {
         list: Listing { hosts: tasks.list_hosts, tasks: tasks.list_tasks, tags: tasks.list_tags },
         syntax_check: tasks.syntax_check,
         force_handlers: tasks.force_handlers,
+        terms,
         common: common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view),
     }))
 }

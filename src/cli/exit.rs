@@ -23,13 +23,15 @@ pub(crate) enum Exit {
     Bug,
     /// The journal cannot be written, so nothing more may be done.
     Journal,
-    /// Interrupted by Ctrl-C or a signal.
+    /// The time that the run was given is over; it can be resumed.
+    TimeOver,
+    /// Interrupted by Ctrl-C or a signal, or aborted.
     Interrupted,
 }
 
 impl Exit {
     /// All, in the order in which help lists them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Ok,
         Self::Error,
         Self::HostFailed,
@@ -39,6 +41,7 @@ impl Exit {
         Self::NoTarget,
         Self::Bug,
         Self::Journal,
+        Self::TimeOver,
         Self::Interrupted,
     ];
 
@@ -55,6 +58,8 @@ impl Exit {
             Self::NoTarget => (66, 1),
             Self::Bug => (70, 250),
             Self::Journal => (74, 1),
+            // Only a flag of stagger's own leads there.
+            Self::TimeOver => (75, 99),
             Self::Interrupted => (130, 99),
         };
         match rules {
@@ -75,14 +80,19 @@ impl Exit {
             Self::NoTarget => "a named file is missing, or a pattern matches no host",
             Self::Bug => "a bug in this program",
             Self::Journal => "the journal cannot be written",
-            Self::Interrupted => "interrupted",
+            Self::TimeOver => "the time given by --until or --for is over; the run can be resumed",
+            Self::Interrupted => "interrupted, or aborted",
         }
     }
 
     /// The table of codes for help.
     pub(super) fn table(rules: Rules) -> String {
-        let lines: Vec<_> =
-            Self::ALL.iter().map(|exit| format!("  {:>3}  {}", exit.code(rules), exit.meaning())).collect();
+        let known = |exit: &&Self| rules == Rules::Stagger || **exit != Self::TimeOver;
+        let lines: Vec<_> = Self::ALL
+            .iter()
+            .filter(known)
+            .map(|exit| format!("  {:>3}  {}", exit.code(rules), exit.meaning()))
+            .collect();
         format!("Exit codes:\n{}", lines.join("\n"))
     }
 }

@@ -314,7 +314,7 @@ fn forks(text: &str) -> Result<NonZeroUsize, String> {
     text.parse().map_err(|_| "a whole number from 1 on: how many hosts are worked on at a time".to_owned())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match crate::base::parse_duration(text)? {
         Duration::ZERO => Err("0 would give up at once: leave the flag out for the default".to_owned()),
         some => Ok(some),

@@ -9,6 +9,7 @@
 //! argparse has it. Under `stagger` a repeated single option is an error: one of the two would be ignored silently.
 
 mod command;
+mod control;
 mod exit;
 mod flags;
 mod request;
@@ -18,8 +19,8 @@ use std::path::Path;
 
 pub(crate) use exit::Exit;
 pub(crate) use request::{
-    Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, OutputForm, Privilege, Request,
-    Rules, RunRequest,
+    Approval, Ask, Colour, Common, Connect, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing,
+    OutputForm, Privilege, Request, Rules, RunRequest, Terms,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

@@ -14,8 +14,78 @@ pub(crate) enum Request {
     Exec(ExecRequest),
     /// Show the inventory.
     Inventory(InventoryRequest),
+    /// Speak to a run.
+    Control(ControlRequest),
     /// Rehearsal hosts: the words after `lab`.
     Lab(Vec<OsString>),
+}
+
+/// When a play waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Approval {
+    /// Never.
+    None,
+    /// Before its first batch.
+    First,
+    /// Before each batch.
+    Each,
+}
+
+/// What `run` waits for, and until when it may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Terms {
+    /// `--approve`; `None` leaves it to the playbook.
+    pub(crate) approve: Option<Approval>,
+    /// `--until`: hour and minute.
+    pub(crate) until: Option<(u8, u8)>,
+    /// `--for`.
+    pub(crate) lasting: Option<Duration>,
+}
+
+/// What is asked of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Start nothing new until resumed.
+    Pause,
+    /// Go on, after a pause or after an early end.
+    Resume,
+    /// Let one batch that waits begin.
+    Continue,
+    /// Undo, and end for good.
+    Abort,
+    /// Leave hosts out.
+    Skip,
+    /// Try failed hosts again.
+    Retry,
+}
+
+impl Ask {
+    /// The command's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Continue => "continue",
+            Self::Abort => "abort",
+            Self::Skip => "skip",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// `pause`, `resume`, `continue`, `abort`, `skip`, `retry`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ControlRequest {
+    /// What is asked.
+    pub(crate) ask: Ask,
+    /// A beginning or end of the run's id.
+    pub(crate) run: Option<String>,
+    /// Hosts, or the phase.
+    pub(crate) words: Vec<String>,
+    /// `--reason`; empty when not given.
+    pub(crate) reason: String,
+    /// `--state`.
+    pub(crate) state: Option<PathBuf>,
 }
 
 /// Whose rules hold where the two differ: how a play stops, output, exit codes.
@@ -163,6 +233,8 @@ pub(crate) struct RunRequest {
     pub(crate) syntax_check: bool,
     /// `--force-handlers`.
     pub(crate) force_handlers: bool,
+    /// `--approve`, `--until`, `--for`.
+    pub(crate) terms: Terms,
 }
 
 /// `exec` and `ansible`.

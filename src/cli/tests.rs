@@ -174,6 +174,12 @@ fn alone_it_prints_a_short_help() {
       check      Show what playbooks would change: the same as run --check
       exec       Run one module on hosts
       inventory  Show the inventory
+      pause      Let hosts at work finish, and start nothing new until resumed
+      resume     Let a paused run go on, or go on with one that ended early
+      continue   Let one batch that waits for approval begin
+      abort      End a run for good: hosts at work finish, what must be undone is undone
+      skip       Leave hosts that have not begun out of a run
+      retry      Try failed hosts again at the task that failed
       lab        Rehearsal hosts on this machine
       help       Print this message or the help of the given subcommand(s)
 
@@ -195,4 +201,44 @@ fn the_version_is_printed_under_every_name() {
         assert!(message.text.starts_with(start), "{}", message.text);
         assert_eq!((message.error, message.exit), (false, 0));
     }
+}
+
+#[test]
+fn a_run_is_spoken_to_by_its_id_and_hosts_are_left_out_for_a_reason() {
+    let control = |line: &str| match asked(line) {
+        Request::Control(request) => request,
+        other => panic!("{line}: {other:?}"),
+    };
+    let asked = control("stagger continue 7kq2 masters --state d");
+    assert_eq!(
+        (asked.ask, asked.run.as_deref(), asked.words.as_slice()),
+        (Ask::Continue, Some("7kq2"), &["masters".to_owned()][..])
+    );
+    assert_eq!(asked.state, Some(PathBuf::from("d")));
+    assert_eq!(control("stagger pause").run, None);
+    assert_eq!(control("stagger abort --reason 'wrong version'").reason, "wrong version");
+    assert_eq!(control("stagger skip 7kq2 s1 s2 --reason x").words, ["s1", "s2"]);
+    assert!(refused("stagger skip 7kq2 s1").text.contains("--reason"));
+    assert!(refused("stagger skip 7kq2 --reason x").text.contains("HOST"));
+}
+
+#[test]
+fn the_terms_of_a_run_are_staggers_own() {
+    let terms = run_of("stagger run a.yml --approve each --until 05:00").terms;
+    assert_eq!((terms.approve, terms.until, terms.lasting), (Some(Approval::Each), Some((5, 0)), None));
+    assert_eq!(run_of("stagger run a.yml --for 2h").terms.lasting, Some(Duration::from_secs(7200)));
+    for line in [
+        "--until 24:00",
+        "--until 5",
+        "--until 05:60",
+        "--until +5:00",
+        "--until 5:00 --for 2h",
+        "--for 0",
+        "--approve maybe",
+    ] {
+        assert_eq!(refused(&format!("stagger run a.yml {line}")).exit, 64, "{line}");
+    }
+    assert_eq!(refused("ansible-playbook a.yml --approve each").exit, 2);
+    // Still the beginning of `--forks` and `--force-handlers` alone.
+    assert!(refused("ansible-playbook a.yml --for 2").text.contains("--for"));
 }

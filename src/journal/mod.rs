@@ -3,6 +3,7 @@
 //! ```text
 //! STATE/runs/<run id>/journal.jsonl    a header line, then one event a line
 //! STATE/runs/<run id>/lock             held (flock) while the run lives
+//! STATE/runs/<run id>/control.jsonl    what people ask of it meanwhile
 //! ```
 //!
 //! The journal is written and synced before each act, and is the truth about a run: screens may be closed, pipes may
@@ -19,13 +20,17 @@
 //! What it cannot know: whether the act that was recorded last was done. A power cut leaves an `ActStarted` without its
 //! `ActFinished`; that is what "unknown" means, and it is for `run` to probe.
 
+mod control;
 mod folder;
+mod follow;
 mod format;
 mod lists;
 mod read;
 mod write;
 
+pub(crate) use control::{ControlError, ControlLine, Incoming, Requests};
 pub(crate) use folder::{RunFolder, StateFolder, StateFolderError};
+pub(crate) use follow::Follower;
 pub(crate) use lists::Lists;
 pub(crate) use read::{ReadError, Reader, read};
 pub(crate) use write::Journal;

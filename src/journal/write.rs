@@ -46,6 +46,8 @@ impl Journal {
             file.set_permissions(Permissions::from_mode(state.file_mode()))?;
             io::Result::Ok(file)
         };
+        // Before the lock: who sees a live run can ask something of it.
+        folder.make_control(state.file_mode())?;
         let mut lock = open(folder.lock())?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         writeln!(lock, "{}", std::process::id())?;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::guard::Standing;
 use super::host::Host;
 use crate::base::PlayId;
+use crate::event::Clock;
 
 /// When a play waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +65,8 @@ pub(crate) struct Until {
 pub(crate) struct Request {
     /// Which line of the run's control file, from 0.
     pub(crate) number: u64,
+    /// When it was put, milliseconds since 1970.
+    pub(crate) when: u64,
     /// Who: `ann@bastion`.
     pub(crate) by: String,
     /// `pause`, `resume`, `continue`, `abort`, `skip`, `retry`.
@@ -98,8 +101,6 @@ pub(super) struct State {
     pub(super) at_work: BTreeMap<String, String>,
     /// Hosts that began in a play.
     begun: HashMap<PlayId, HashSet<String>>,
-    /// Batches that may begin without being asked for: an earlier process of this run began them.
-    pub(super) known: HashSet<(PlayId, u32)>,
     /// Plays whose first batch was let go.
     pub(super) approved: HashSet<PlayId>,
     phases: Vec<Phase>,
@@ -113,6 +114,8 @@ pub(super) struct Waiting {
     phase: String,
     batch: u32,
     hosts: Vec<String>,
+    /// Since when, milliseconds since 1970.
+    since: u64,
     /// Who approved it.
     pub(super) approved: Option<String>,
 }
@@ -172,13 +175,6 @@ impl Control {
         }
     }
 
-    /// An earlier process of this run began that batch: nobody is asked for it again.
-    pub(crate) fn began_before(&self, play: PlayId, batch: u32) {
-        let mut state = self.state();
-        state.known.insert((play, batch));
-        state.approved.insert(play);
-    }
-
     /// Whether the time that the run was given is over.
     pub(crate) fn is_late(&self) -> bool {
         self.state().late
@@ -193,8 +189,8 @@ impl Control {
         let mut state = self.state();
         let ticket = state.next_ticket;
         state.next_ticket += 1;
-        let hosts = hosts.to_vec();
-        state.waiting.push(Waiting { ticket, play, phase: phase.to_owned(), batch, hosts, approved: None });
+        let (hosts, since) = (hosts.to_vec(), Clock::start().started_at());
+        state.waiting.push(Waiting { ticket, play, phase: phase.to_owned(), batch, hosts, since, approved: None });
         ticket
     }
 
@@ -253,30 +249,37 @@ impl State {
         if self.at_work.is_empty() { "no host is at work".to_owned() } else { format!("{} finish", self.work()) }
     }
 
-    pub(super) fn let_go(&mut self, wanted: &str, by: &str) -> Answer {
-        let open = |waiting: &&mut Waiting| waiting.approved.is_none();
-        let plays: HashSet<PlayId> = self.waiting.iter().filter(|w| w.approved.is_none()).map(|w| w.play).collect();
-        if plays.is_empty() {
-            return Err(format!("nothing waits for approval: {}", self.now()));
+    pub(super) fn let_go(&mut self, request: &Request) -> Answer {
+        let wanted = request.argument.trim();
+        let play = if wanted.is_empty() { None } else { Some(self.phase(wanted)?) };
+        let (mut plays, mut later) = (HashSet::new(), None);
+        for waiting in self.waiting.iter().filter(|waiting| waiting.approved.is_none()) {
+            if play.is_some_and(|play| play != waiting.play) {
+                continue;
+            }
+            // Whoever asked before it waited meant another, that somebody else let go meanwhile.
+            if waiting.since >= request.when {
+                later = Some(waiting.title());
+            } else {
+                plays.insert(waiting.play);
+            }
         }
-        let play = if wanted.is_empty() {
-            match plays.iter().next() {
-                Some(one) if plays.len() == 1 => *one,
-                _ => return Err(format!("name the phase: {}", self.now())),
-            }
-        } else {
-            let play = self.phase(wanted)?;
-            if !plays.contains(&play) {
-                return Err(format!("`{wanted}` does not wait for approval: {}", self.now()));
-            }
-            play
+        if plays.len() > 1 {
+            return Err(format!("name the phase: {}", self.now()));
+        }
+        let next = |waiting: &&mut Waiting| {
+            waiting.approved.is_none() && plays.contains(&waiting.play) && waiting.since < request.when
         };
-        match self.waiting.iter_mut().filter(open).find(|waiting| waiting.play == play) {
-            Some(waiting) => {
-                waiting.approved = Some(by.to_owned());
-                Ok(format!("{} goes on", waiting.title()))
-            }
-            None => Err(format!("nothing waits for approval: {}", self.now())),
+        if let Some(waiting) = self.waiting.iter_mut().find(next) {
+            waiting.approved = Some(request.by.clone());
+            return Ok(format!("{} goes on", waiting.title()));
+        }
+        if let Some(title) = later {
+            return Err(format!("that was asked before {title} waited for approval; look, and ask again"));
+        }
+        match wanted {
+            "" => Err(format!("nothing waits for approval: {}", self.now())),
+            wanted => Err(format!("`{wanted}` does not wait for approval: {}", self.now())),
         }
     }
 

@@ -312,6 +312,11 @@ impl Run {
                 run.close().await;
             })
         };
+        if let Some(resumption) = &self.resumption {
+            for name in resumption.past.skipped().keys() {
+                self.hosts.get(name).state().standing = Standing::LeftOut;
+            }
+        }
         self.control.plan(plan.plays.iter().map(|play| self.phase(play)).collect());
         for play in plan.plays {
             self.look_at_the_clock();
@@ -348,7 +353,7 @@ impl Run {
             summary.unreachable |= tally.unreachable > 0 && !state.forgiven;
             if state.attempted {
                 summary.tallies.push((name, tally));
-            } else if state.named && stopped {
+            } else if state.named && (stopped || state.standing == Standing::LeftOut) {
                 summary.not_attempted.push(name);
             }
         }
@@ -377,7 +382,7 @@ impl Run {
         }
     }
 
-    pub(super) fn warn(&self, message: impl Into<String>) {
+    pub(crate) fn warn(&self, message: impl Into<String>) {
         self.bus.emit(EventKind::Warning { message: message.into() });
     }
 

@@ -16,7 +16,7 @@ impl Run {
             match request.command.as_str() {
                 "pause" => self.pause(by),
                 "resume" => self.unpause(by),
-                "continue" => self.control.state().let_go(argument, by),
+                "continue" => self.control.state().let_go(request),
                 "abort" => Ok(self.give_up(request)),
                 "skip" => {
                     left_out = argument.split_whitespace().map(str::to_owned).collect();
@@ -45,7 +45,7 @@ impl Run {
 
     /// Says what came of a request; one that can't even be read is answered, too.
     pub(crate) fn answer(&self, request: &Request, answer: &Answer) {
-        let Request { number, by, command, argument, reason } = request.clone();
+        let Request { number, by, command, argument, reason, .. } = request.clone();
         let refused = answer.is_err();
         let answer = match answer {
             Ok(text) | Err(text) => text.clone(),

@@ -136,11 +136,15 @@ impl Run {
             // A preview changes nothing that somebody would have to approve.
             return false;
         }
-        let state = self.control.state();
+        // What an earlier process of this run began was approved then, and whoever resumes it wants it to go on.
+        let began = |batch| {
+            let past = self.resumption.as_ref().map(|resumption| &resumption.past);
+            past.is_some_and(|past| past.batch(play.plan.id, batch).is_some())
+        };
         match self.options.terms.approve.unwrap_or(play.approve) {
             Approve::None => false,
-            Approve::First => !state.approved.contains(&play.plan.id),
-            Approve::Each => !state.known.contains(&(play.plan.id, batch)),
+            Approve::First => !self.control.state().approved.contains(&play.plan.id) && !began(0),
+            Approve::Each => !began(batch),
         }
     }
 

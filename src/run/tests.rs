@@ -1,6 +1,5 @@
 //! The scheduler against hosts that are a closure: order, guards, rescue, handlers, what is kept.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,6 +13,8 @@ use crate::plan::{Compiler, Selection};
 use crate::playbook;
 use crate::transport::fake::Fake;
 use crate::transport::{Command, Lost, Unreachable};
+
+mod control;
 
 /// Keeps events in memory.
 #[derive(Default)]
@@ -103,11 +104,19 @@ struct Setting {
     forks: usize,
     force_handlers: bool,
     hosts: &'static str,
+    terms: Terms,
 }
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { rules: Rules::Stagger, check: false, forks: 5, force_handlers: false, hosts: "h1,h2,h3,h4," }
+        Self {
+            terms: Terms::default(),
+            rules: Rules::Stagger,
+            check: false,
+            forks: 5,
+            force_handlers: false,
+            hosts: "h1,h2,h3,h4,",
+        }
     }
 }
 
@@ -130,7 +139,15 @@ fn fake() -> Fake {
 }
 
 fn run_with(text: &str, setting: &Setting, transport: Fake) -> Ran {
+    let (run, plan, bus) = prepared(text, setting, transport);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let summary = runtime.block_on(run.plan(plan));
+    let events = std::mem::take(&mut *bus.0.lock().unwrap());
+    Ran { summary, events }
+}
+
+/// A run that has not begun, its plan, and what it says.
+fn prepared(text: &str, setting: &Setting, transport: Fake) -> (Arc<Run>, Plan, Arc<Memory>) {
     let sources = Arc::new(Sources::new());
     let engine = Arc::new(Engine::new());
     let folder = tempfile::tempdir().unwrap();
@@ -185,7 +202,7 @@ fn run_with(text: &str, setting: &Setting, transport: Fake) -> Ran {
             task_timeout: None,
             any_errors_fatal: false,
             gather: false,
-            terms: Terms::default(),
+            terms: setting.terms.clone(),
         },
         engine,
         sources,
@@ -198,11 +215,7 @@ fn run_with(text: &str, setting: &Setting, transport: Fake) -> Ran {
         next_task,
         resumption: None,
     });
-    let summary = runtime.block_on(run.plan(plan));
-    let events = std::mem::take(&mut *bus.0.lock().unwrap());
-    drop(folder);
-    let _: PathBuf = PathBuf::new();
-    Ran { summary, events }
+    (run, plan, bus)
 }
 
 fn run(text: &str) -> Ran {
