@@ -121,12 +121,29 @@ pub(crate) enum Act {
     Http(HttpRequest),
 }
 
+/// How TLS is done; files of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tls {
+    /// Whether the server's certificate is verified.
+    pub(crate) verify: bool,
+    /// Certificates that are trusted instead of the machine's: a PEM file, or a folder of such files.
+    pub(crate) authorities: Option<PathBuf>,
+    /// Our certificate (PEM), and its key where that is in a file of its own.
+    pub(crate) client: Option<(PathBuf, Option<PathBuf>)>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { verify: true, authorities: None, client: None }
+    }
+}
+
 /// An HTTP request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct HttpRequest {
     /// `GET`, …
     pub(crate) method: String,
-    /// `http://host:port/path`.
+    /// `http://host:port/path` or `https://…`.
     pub(crate) url: String,
     /// Headers.
     pub(crate) headers: Vec<(String, String)>,
@@ -140,6 +157,8 @@ pub(crate) struct HttpRequest {
     pub(crate) redirects: u8,
     /// How many bytes of the answer to keep; a longer one is an error.
     pub(crate) keep: usize,
+    /// For `https://`: whom to trust, and who we are.
+    pub(crate) tls: Tls,
 }
 
 impl HttpRequest {
@@ -154,6 +173,7 @@ impl HttpRequest {
             timeout: Duration::from_secs(10),
             redirects: 0,
             keep: 64 << 20,
+            tls: Tls::default(),
         }
     }
 }

@@ -108,18 +108,28 @@ impl HostTask {
         way: &Way,
     ) -> Result<HttpResponse, String> {
         let mut url = request.url.clone();
+        let first = http::locate(&url)?;
+        let tls = http::Tls {
+            verify: request.tls.verify,
+            authorities: request.tls.authorities.clone(),
+            client: request.tls.client.clone(),
+        };
         for left in (0..=request.redirects).rev() {
             let place = http::locate(&url)?;
             let stream =
                 self.reach(&place.host, place.port, via, way).await.map_err(|reason| format!("{url}: {reason}"))?;
+            // Who and what was meant for one server is not told to another.
+            let same = (&place.host, place.port, place.tls) == (&first.host, first.port, first.tls);
+            let kept = |name: &str| same || name.eq_ignore_ascii_case("user-agent");
             let wanted = http::HttpRequest {
                 method: request.method.clone(),
                 url: url.clone(),
-                headers: request.headers.clone(),
-                basic: request.basic.clone(),
+                headers: request.headers.iter().filter(|(name, _)| kept(name)).cloned().collect(),
+                basic: request.basic.clone().filter(|_| same),
                 body: request.body.clone(),
                 timeout: request.timeout,
                 keep: request.keep,
+                tls: http::Tls { client: tls.client.clone().filter(|_| same), ..tls.clone() },
             };
             let answer = http::request(Some(stream), &wanted).await?;
             let location = answer.headers.iter().find(|(name, _)| name == "location").map(|(_, value)| value.clone());
@@ -210,5 +220,6 @@ fn join(place: &http::Location, location: &str) -> String {
     let host = if place.host.contains(':') { format!("[{}]", place.host) } else { place.host.clone() };
     let folder = place.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let path = if location.starts_with('/') { location.to_owned() } else { format!("{folder}/{location}") };
-    format!("http://{host}:{}{path}", place.port)
+    let scheme = if place.tls { "https" } else { "http" };
+    format!("{scheme}://{host}:{}{path}", place.port)
 }

@@ -14,6 +14,8 @@ use tokio::time::timeout;
 use crate::base::Secret;
 
 use super::settings::Family;
+use super::tls;
+pub(crate) use super::tls::Tls;
 use super::{Stream, dial};
 
 /// A request.
@@ -33,6 +35,8 @@ pub(crate) struct HttpRequest {
     pub(crate) timeout: Duration,
     /// The largest body that is taken, in bytes, before and after gunzip.
     pub(crate) keep: usize,
+    /// For `https://`.
+    pub(crate) tls: Tls,
 }
 
 /// An answer.
@@ -46,13 +50,15 @@ pub(crate) struct HttpResponse {
     pub(crate) body: Vec<u8>,
 }
 
-/// The parts of an `http://` URL.
+/// The parts of an `http://` or `https://` URL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Location {
     /// Name or address, IPv6 without brackets.
     pub(crate) host: String,
-    /// 80 unless written.
+    /// 80 (443 with TLS) unless written.
     pub(crate) port: u16,
+    /// Whether it is `https://`.
+    pub(crate) tls: bool,
     /// Path and query, `/` at least.
     pub(crate) path: String,
 }
@@ -60,13 +66,18 @@ pub(crate) struct Location {
 /// Takes a URL apart; the stream is opened to its host and port.
 ///
 /// # Errors
-/// It isn't an `http://` URL.
+/// It isn't an `http://` or `https://` URL.
 pub(crate) fn locate(url: &str) -> Result<Location, String> {
     let wrong = |why: &str| format!("`{url}` is not a URL that can be asked: {why}");
-    if url.starts_with("https://") {
-        return Err(wrong("https is not supported, http is"));
-    }
-    let rest = url.strip_prefix("http://").ok_or_else(|| wrong("it begins with http://"))?;
+    let after = |scheme: &str| {
+        let start = url.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme))?;
+        url.get(start.len()..)
+    };
+    let (rest, tls) = match (after("https://"), after("http://")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return Err(wrong("it begins with http:// or https://")),
+    };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if authority.contains('@') {
@@ -81,6 +92,7 @@ pub(crate) fn locate(url: &str) -> Result<Location, String> {
     };
     let port = match port {
         Some(port) => port.parse().map_err(|_| wrong("its port is none"))?,
+        None if tls => 443,
         None => 80,
     };
     if host.is_empty() {
@@ -88,7 +100,7 @@ pub(crate) fn locate(url: &str) -> Result<Location, String> {
     }
     let path = path.split('#').next().unwrap_or("");
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Ok(Location { host: host.to_owned(), port, path })
+    Ok(Location { host: host.to_owned(), port, tls, path })
 }
 
 /// Asks over a stream, or over a new connection from here when there is none.
@@ -120,6 +132,11 @@ async fn ask(
             let _ = socket.set_nodelay(true);
             Box::new(socket)
         }
+    };
+    let stream = if location.tls {
+        tls::wrap(stream, &location.host, &wanted.tls).await.map_err(|why| wrong(&why))?
+    } else {
+        stream
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| wrong(&error))?;
     let driver = tokio::spawn(connection);
@@ -204,6 +221,7 @@ mod tests {
             body: Vec::new(),
             timeout: Duration::from_secs(5),
             keep: 1000,
+            tls: Tls::default(),
         }
     }
 
@@ -269,7 +287,9 @@ mod tests {
         let of = |url: &str| locate(url).map(|l| (l.host, l.port, l.path));
         assert_eq!(of("http://a"), Ok(("a".to_owned(), 80, "/".to_owned())));
         assert_eq!(of("http://[::1]:5050/x?y#z"), Ok(("::1".to_owned(), 5050, "/x?y".to_owned())));
-        assert!(of("https://a/").unwrap_err().contains("https"));
+        assert_eq!(of("https://a/"), Ok(("a".to_owned(), 443, "/".to_owned())));
+        assert!(locate("HTTPS://a:8/").unwrap().tls && !locate("http://a:443/").unwrap().tls);
+        assert!(of("ftp://a/").unwrap_err().contains("https://"));
         assert!(of("http://:1/").is_err() && of("a/b").is_err() && of("http://a:x/").is_err());
     }
 }

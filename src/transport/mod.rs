@@ -36,6 +36,7 @@ mod shells;
 mod socket;
 mod ssh;
 mod ssh_config;
+mod tls;
 mod wrapping;
 pub(crate) mod zookeeper;
 

@@ -3,7 +3,8 @@
 //! GET and HEAD look and change nothing: they run in check mode too, and are a gate of one look (`until` asks again). Other
 //! methods are a step whose effect can't be known beforehand; as in Ansible they do not count as a change by themselves
 //! (`changed_when` says so). The request goes out from here, and where nothing answers through the SSH connection of the task's
-//! host; Ansible sends it from the host. It can't do TLS yet.
+//! host; Ansible sends it from the host. For `https` the certificates that count are those of this machine, and files that are
+//! named are files here.
 
 mod answer;
 mod body;
@@ -11,8 +12,8 @@ mod body;
 use std::time::Duration;
 
 use super::{
-    Act, Answer, Applied, Arguments, Bound, Change, Controller, Failure, Gate, HttpRequest, ModuleSpec, Opt, OptKind,
-    Question, Rule, State, Step, Timing, Verdict,
+    Act, Answer, Applied, Arguments, Bound, Change, Controller, Failure, Folder, Gate, HttpRequest, ModuleSpec, Opt,
+    OptKind, Question, Rule, State, Step, Timing, Tls, Verdict,
 };
 use crate::base::{Map, Output, Script, Secret, Value, to_text};
 
@@ -21,7 +22,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     aliases: &[],
     summary: "asks a daemon over HTTP, or tells it something",
     options: &[
-        Opt::new("url", OptKind::Text, "http://host:port/path").required(),
+        Opt::new("url", OptKind::Text, "http://host:port/path, or https://").required(),
         Opt::new("method", OptKind::Text, "GET, HEAD, POST, PUT, …").default("GET"),
         Opt::new("body", OptKind::Any, "what is sent: a text, or data that `body_format` writes"),
         Opt::new(
@@ -46,16 +47,21 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("creates", OptKind::Path, "nothing is sent when this is on the host"),
         Opt::new("removes", OptKind::Path, "nothing is sent when this is not on the host"),
         Opt::new("http_agent", OptKind::Text, "what the request says it is").default("ansible-httpget"),
-        Opt::new("validate_certs", OptKind::Bool, "accepted: only https has certificates").default("true"),
+        Opt::new("validate_certs", OptKind::Bool, "whether the server's certificate must be one that is trusted here")
+            .default("true"),
+        Opt::new(
+            "ca_path",
+            OptKind::LocalPath,
+            "certificates that are trusted instead of this machine's: PEM, file or folder",
+        ),
+        Opt::new("client_cert", OptKind::LocalPath, "the certificate to show to the server: PEM; may hold the key too"),
+        Opt::new("client_key", OptKind::LocalPath, "its key, in a file of its own"),
         Opt::new("force", OptKind::Bool, "ask caches on the way to ask again").default("false"),
         Opt::refused("src", "give the text in `body`, as with `lookup('file', …)`"),
         Opt::refused("remote_src", "it belongs to `src`"),
         Opt::refused("dest", "write `content` to a file with `copy`"),
         Opt::refused("unix_socket", "only TCP is"),
-        Opt::refused("client_cert", "TLS is not"),
-        Opt::refused("client_key", "TLS is not"),
-        Opt::refused("ca_path", "TLS is not"),
-        Opt::refused("ciphers", "TLS is not"),
+        Opt::refused("ciphers", "they are those of TLS 1.2 and 1.3 that are safe"),
         Opt::refused("use_gssapi", "only basic authentication is"),
         Opt::refused("unredirected_headers", "all headers go with a redirect to the same host, none elsewhere"),
         Opt::refused("decompress", "answers are always unpacked"),
@@ -64,7 +70,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     ],
     free_form: None,
     open: false,
-    rules: &[Rule::Needs("url_password", "url_username")],
+    rules: &[Rule::Needs("url_password", "url_username"), Rule::Needs("client_key", "client_cert")],
     check: Some(check),
     build,
 };
@@ -87,13 +93,11 @@ fn check(arguments: &Arguments) -> Result<(), String> {
 
 fn refuse_scheme(url: &str) -> Result<(), String> {
     let lower = url.trim_start().to_ascii_lowercase();
-    if lower.starts_with("https://") {
-        return Err(format!("`uri` can't ask {url}: https is not supported yet, only http"));
-    }
-    if lower.starts_with("http://") { Ok(()) } else { Err(format!("`url` must begin with http://, not `{url}`")) }
+    let known = lower.starts_with("http://") || lower.starts_with("https://");
+    if known { Ok(()) } else { Err(format!("`url` must begin with http:// or https://, not `{url}`")) }
 }
 
-fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure> {
+fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure> {
     let mut url = arguments.required("url").trim().to_owned();
     refuse_scheme(&url).map_err(Failure::new)?;
     let method = arguments.required("method").to_ascii_uppercase();
@@ -141,6 +145,7 @@ fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure
             body: body.bytes,
             timeout: arguments.duration("timeout").unwrap_or(Duration::from_secs(30)),
             redirects,
+            tls: tls(arguments, here)?,
             ..HttpRequest::get(url)
         },
         wanted: codes(arguments)?,
@@ -149,6 +154,17 @@ fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure
         removes: arguments.text("removes"),
     };
     Ok(if looks { Bound::Gate(Box::new(uri)) } else { Bound::State(Box::new(uri)) })
+}
+
+/// Whom to trust, and who we are.
+fn tls(arguments: &Arguments, here: &dyn Controller) -> Result<Tls, Failure> {
+    let file = |name: &str| arguments.text(name).map(|path| here.find(Folder::Files, &path)).transpose();
+    let key = file("client_key")?;
+    Ok(Tls {
+        verify: arguments.flag("validate_certs"),
+        authorities: file("ca_path")?,
+        client: file("client_cert")?.map(|certificate| (certificate, key)),
+    })
 }
 
 fn codes(arguments: &Arguments) -> Result<Vec<u16>, Failure> {
@@ -161,12 +177,12 @@ fn codes(arguments: &Arguments) -> Result<Vec<u16>, Failure> {
 
 /// `http://user:password@host/…`: the URL without them, which is what results and messages show.
 fn split_user(url: &str) -> Option<(String, String, String)> {
-    let rest = url.get("http://".len()..)?;
+    let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let (user, host) = authority.rsplit_once('@')?;
     let after = rest.get(authority.len()..)?;
     let (user, password) = user.split_once(':').unwrap_or((user, ""));
-    Some((format!("http://{host}{after}"), body::decoded(user), body::decoded(password)))
+    Some((format!("{scheme}://{host}{after}"), body::decoded(user), body::decoded(password)))
 }
 
 /// Whether the files of `creates` and `removes` are there: `c` and `r`.

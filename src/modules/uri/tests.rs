@@ -153,7 +153,8 @@ fn files_on_the_host_keep_it_from_asking() {
 
 #[test]
 fn what_is_not_supported_is_refused_by_name() {
-    assert!(refused(json!({"url": "https://m1/"})).contains("https is not supported yet"));
+    assert!(refused(json!({"url": "https://m1/", "client_key": "k"})).contains("needs `client_cert`"));
+    assert!(refused(json!({"url": "https://m1/", "ca_path": "none.pem"})).contains("none.pem"));
     assert!(refused(json!({"url": "m1:5050"})).contains("must begin with http://"));
     assert!(refused(json!({"url": URL, "dest": "/x"})).contains("`dest` is not supported"));
     assert!(refused(json!({"url": URL, "method": "P OST"})).contains("single word"));
