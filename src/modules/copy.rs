@@ -58,6 +58,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
             force: arguments.flag("force"),
             follow: arguments.flag("follow"),
             validate: arguments.text("validate"),
+            directory_mode: arguments.text("directory_mode"),
             checksum: arguments.text("checksum"),
             diff: here.wants_diff(),
         })));

@@ -1,12 +1,18 @@
-//! `copy` with `remote_src`: a file of the host copied on the host.
+//! `copy` with `remote_src`: a file or directory of the host copied on the host.
 
 use super::host_file::{
-    Feed, Kind, LOOK, Look, Seen, Wanted, Write, describe, describe_entry, diff, file_subject, finish_with_look,
-    write_summary,
+    Feed, Kind, LOOK, Look, Section, Seen, Wanted, Write, describe, describe_entry, diff, file_subject,
+    finish_with_look, write_summary,
 };
-use super::{Applied, Change, Failure, State};
+use super::{Applied, Change, Failure, State, copy_remote_tree};
 use crate::base::{Map, Output, Script};
 use base64::Engine as _;
+
+/// The new and the old content for a diff, where both were told.
+pub(super) fn sides(section: &Section) -> Vec<Vec<u8>> {
+    let decode = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).ok();
+    section.all("side").into_iter().filter_map(decode).collect()
+}
 
 /// A copy within the host.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub(super) struct Remote {
     pub(super) follow: bool,
     /// The check of the new file.
     pub(super) validate: Option<String>,
+    /// The mode of directories that are made.
+    pub(super) directory_mode: Option<String>,
     /// The SHA-1 that the source must have.
     pub(super) checksum: Option<String>,
     /// Whether diffs are wanted.
@@ -35,8 +43,9 @@ const ASK: &str = r#"expand "$source"; from=$path
 case $source in */) name=;; *) name=${from##*/};; esac
 say from "$from"
 tell_ids
-look source "$from" -L
-if [ -f "$from" ]; then sum=$(sha1sum <"$from") && say sha1 "${sum%% *}"; fi
+look source "$from" -L"#;
+
+const ASK_FILE: &str = r#"if [ -f "$from" ]; then sum=$(sha1sum <"$from") && say sha1 "${sum%% *}"; fi
 expand "$dest"
 if [ -d "$path" ]; then path=${path%/}/$name; else case $dest in */) path=${path%/}/$name; echo folder_missing;; esac; fi
 [ -z "$follow" ] || resolve
@@ -62,23 +71,25 @@ impl State for Remote {
             .set("dest", &self.dest)
             .set("follow", flag(self.follow))
             .set("diff", flag(self.diff));
-        self.wanted.ask(script).line(ASK)
+        self.wanted.ask(script).line(ASK).line(copy_remote_tree::ASK).line(ASK_FILE)
+    }
+
+    fn keep(&self) -> usize {
+        16 << 20
     }
 
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
         let seen = Seen::parse(seen)?;
         let missing = || Failure::new("the host's answer is not whole");
         let from = seen.get("from").ok_or_else(missing)?;
+        if let Some(root) = seen.get("tree") {
+            return copy_remote_tree::steps(self, &seen, from, root);
+        }
         let path = seen.get("path").ok_or_else(missing)?;
         let source = seen.look("source")?;
         let Look::There(source) = source else {
             return Err(Failure::new(format!("Source {from} not found")));
         };
-        if source.kind == Kind::Directory {
-            return Err(Failure::new(format!(
-                "`remote_src` with a directory is not supported yet ({from}): use `command: cp -a`, or name files"
-            )));
-        }
         let section = seen.section("dest").cloned().unwrap_or_default();
         let look = section.look()?;
         if look.is(Kind::Directory) {
@@ -122,12 +133,7 @@ impl State for Remote {
             was: None,
         };
         let mut step = write.step(write_summary(path, entry, source.size, &settled.line()))?;
-        let sides: Vec<Vec<u8>> = section
-            .all("side")
-            .into_iter()
-            .filter_map(|text| base64::engine::general_purpose::STANDARD.decode(text).ok())
-            .collect();
-        if let [after, before] = sides.as_slice() {
+        if let [after, before] = sides(&section).as_slice() {
             step = step.diff(diff((path, before), (from, after)));
         } else if self.diff {
             let size = |size: u64| describe(format!("({size} bytes)\n").as_bytes());
@@ -138,11 +144,23 @@ impl State for Remote {
     }
 
     fn leaves(&self, seen: &Output, _change: &Change) -> Vec<(String, Option<Output>)> {
-        let path = Seen::parse(seen).ok().and_then(|seen| seen.get("path").map(file_subject));
-        std::iter::once(self.subject()).chain(path).map(|subject| (subject, None)).collect()
+        let mut left = vec![(self.subject(), None)];
+        if let Ok(seen) = Seen::parse(seen) {
+            match seen.get("tree") {
+                Some(root) => left.extend(copy_remote_tree::leaves(&seen, root)),
+                None => left.extend(seen.get("path").map(|path| (file_subject(path), None))),
+            }
+        }
+        left
     }
 
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
-        finish_with_look(change, outputs)
+        // What was copied is one file, whose checksum is told, or a directory.
+        let file = change.result.contains_key("checksum");
+        let mut result = finish_with_look(change, outputs)?;
+        if !file {
+            result.retain(|key, _| matches!(key.as_str(), "dest" | "src" | "msg" | "warnings"));
+        }
+        Ok(result)
     }
 }

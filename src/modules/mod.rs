@@ -21,6 +21,7 @@ mod assert;
 mod command;
 mod copy;
 mod copy_remote;
+mod copy_remote_tree;
 mod copy_tree;
 mod debug;
 mod fail;
@@ -65,7 +66,7 @@ use crate::base::{Map, Output, Script, Value};
 pub(crate) use arguments::{Arguments, broken_rules, convert, find_option, to_bool};
 pub(crate) use controller::{Controller, Folder, LocalEntry, TemplateOptions};
 pub(crate) use spec::{ModuleSpec, Opt, OptKind, Rule};
-pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step};
+pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step, Tls};
 
 /// Every module, by name.
 pub(crate) const REGISTRY: &[&ModuleSpec] = &[
