@@ -225,7 +225,8 @@ fn missing(task: &Task, play: &Play, wrong: &mut Vec<Diagnostic>) {
     }
     for (key, value) in arguments {
         let Some(option) = key.as_str().and_then(|name| modules::find_option(task.module, name)) else { continue };
-        if option.kind != OptKind::LocalPath || has_template(value) {
+        // What is written here need not be there.
+        if option.kind != OptKind::LocalPath || option.name == "dest" || has_template(value) {
             continue;
         }
         let Some(name) = value.as_str() else { continue };

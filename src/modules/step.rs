@@ -158,7 +158,7 @@ pub(crate) struct HttpRequest {
     /// How many bytes of the answer to keep; a longer one is an error.
     pub(crate) keep: usize,
     /// For `https://`: whom to trust, and who we are.
-    pub(crate) tls: Tls,
+    pub(crate) tls: Box<Tls>,
 }
 
 impl HttpRequest {
@@ -173,7 +173,7 @@ impl HttpRequest {
             timeout: Duration::from_secs(10),
             redirects: 0,
             keep: 64 << 20,
-            tls: Tls::default(),
+            tls: Box::default(),
         }
     }
 }

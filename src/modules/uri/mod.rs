@@ -145,7 +145,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
             body: body.bytes,
             timeout: arguments.duration("timeout").unwrap_or(Duration::from_secs(30)),
             redirects,
-            tls: tls(arguments, here)?,
+            tls: Box::new(tls(arguments, here)?),
             ..HttpRequest::get(url)
         },
         wanted: codes(arguments)?,
