@@ -12,6 +12,7 @@
 
 mod algorithms;
 mod capture;
+pub(crate) mod detached;
 mod dial;
 mod elevate;
 #[cfg(test)]

@@ -142,7 +142,7 @@ pub(super) fn kill_group(group: u32) -> String {
 }
 
 /// Cuts a text into pieces that fit into a variable each.
-fn pieces(text: &str) -> Vec<&str> {
+pub(super) fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while rest.len() > PIECE {
