@@ -263,6 +263,10 @@ impl State for Exec {
         script.line("echo end")
     }
 
+    fn begun(&self) -> Output {
+        Output { stdout: b"creates no\nremoves yes\nend\n".to_vec(), ..Output::default() }
+    }
+
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
         if self.creates.is_some() || self.removes.is_some() {
             let seen = Seen::parse(seen)?;

@@ -162,6 +162,12 @@ pub(crate) trait State: Debug + Send + Sync {
     /// non-zero exit status is the module's to judge.
     fn probe(&self) -> Script;
 
+    /// An answer of the probe with which it is to be done: for a detached command that was begun before, whatever the host
+    /// looks like since then.
+    fn begun(&self) -> Output {
+        Output::default()
+    }
+
     /// How many bytes of the probe's output are kept. A module that reads a file wants more than the usual; what is
     /// longer is cut in the middle, and the module says so.
     fn keep(&self) -> usize {

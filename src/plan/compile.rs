@@ -373,6 +373,7 @@ impl<'a> Compiler<'a> {
             until: own.get("until").map(|node| self.conditions(node)).unwrap_or_default(),
             retries: written("retries"),
             delay: written("delay"),
+            detach: self.detach(own, module),
             changed_when: own.get("changed_when").map(|node| self.conditions(node)),
             failed_when: own.get("failed_when").map(|node| self.conditions(node)),
             listen: own

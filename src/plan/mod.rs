@@ -5,6 +5,7 @@
 mod arguments;
 mod batch;
 mod compile;
+mod detach;
 mod keywords;
 mod repeat;
 
@@ -132,6 +133,8 @@ pub(crate) struct Task {
     pub(crate) retries: Option<Arc<Node>>,
     /// `delay:` in seconds.
     pub(crate) delay: Option<Arc<Node>>,
+    /// `detach:` or `async:`: how long its command may take on the host, whatever becomes of the connection.
+    pub(crate) detach: Option<Arc<Node>>,
     /// `changed_when:`.
     pub(crate) changed_when: Option<Vec<Condition>>,
     /// `failed_when:`.

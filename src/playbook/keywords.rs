@@ -115,9 +115,9 @@ const ROWS: &[Row] = &[
     row("register", "thn"),
     row("retries", "th"),
     row("until", "th"),
-    refused("async", "th", "not supported yet: a task is waited for; set `timeout` to bound it"),
-    refused("poll", "th", "not supported yet: a task is waited for"),
-    refused("detach", "th", "not supported yet"),
+    row("async", "th"),
+    row("poll", "th"),
+    row("detach", "th"),
     refused("undo", "th", "not supported yet"),
 ];
 

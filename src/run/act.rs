@@ -63,6 +63,9 @@ impl Acted {
                 acted.result.insert("msg".to_owned(), Value::from(acted.message.as_str()));
                 Self { status: Status::Unknown, ..acted }
             }
+            Lost::Unknown(reason) => {
+                Self { status: Status::Unknown, ..Self::unreachable(&Unreachable::Local { message: reason.clone() }) }
+            }
             Lost::Become(reason) | Lost::Local(reason) => Self::failed(Failure::new(reason.clone())),
             Lost::TimedOut(_) => Self::failed(Failure::new(lost.to_string())),
         }
@@ -106,6 +109,9 @@ impl HostTask {
     ) -> Result<Output, Lost> {
         if !trace.is_empty() {
             connection.end(trace).await?;
+        }
+        if self.is_begun(way, connection).await? {
+            return Ok(state.begun());
         }
         let probe = state.probe();
         if probe.is_empty() {
@@ -318,6 +324,11 @@ impl HostTask {
                     let mut command = self.command(way, environment, script.clone());
                     command.trace = Some(trace.clone());
                     command.stdin.clone_from(stdin);
+                    if let Some(within) = self.detach {
+                        let output = self.outlive(way, command, within).await.map_err(|lost| (at, lost))?;
+                        outputs.push(Applied::Output(output));
+                        continue;
+                    }
                     if stdin.as_ref().is_some_and(|content| content.len() > 1 << 20) {
                         command.progress = Some(self.progress());
                     }

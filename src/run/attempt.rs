@@ -30,6 +30,8 @@ pub(super) struct HostTask {
     pub(super) diff: bool,
     pub(super) no_log: bool,
     pub(super) timeout: Option<Duration>,
+    /// How long its command may take on the host by itself.
+    pub(super) detach: Option<Duration>,
     /// The loop item's index.
     pub(super) item: u32,
     /// Nothing of it is said on the bus, and the journal is not asked: it only restores what an earlier process knew.
@@ -66,6 +68,17 @@ impl HostTask {
             None => options.task_timeout,
         };
         self.timeout = timeout.filter(|timeout| *timeout > Duration::ZERO);
+        self.detach = match room.optional(task.detach.as_ref()).await? {
+            Some(text) => Some(
+                parse_duration(&text).map_err(|reason| Trouble::Failed(Failure::new(format!("`detach`: {reason}"))))?,
+            ),
+            None => None,
+        };
+        self.detach = self.detach.filter(|detach| *detach > Duration::ZERO);
+        if let Some(detach) = self.detach {
+            // Its time is kept on the host: given up here it would go on there.
+            self.detach = Some(self.timeout.take().map_or(detach, |timeout| timeout.min(detach)));
+        }
         self.target = match room.optional(keyword("delegate_to")).await? {
             Some(name) if name != self.host.name => self.run.hosts.get(&name),
             _ => Arc::clone(&self.host),

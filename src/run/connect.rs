@@ -34,6 +34,11 @@ pub(super) struct Way {
 }
 
 impl Way {
+    /// Whether another leads over the same connection.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+
     /// What tells apart connections to one host.
     fn key(&self) -> String {
         let t = &self.target;

@@ -115,6 +115,7 @@ impl Run {
             diff: false,
             no_log: false,
             timeout: self.options.task_timeout,
+            detach: None,
             item: 0,
             quiet: false,
         };
@@ -161,6 +162,7 @@ fn module_task(plan: &Arc<Play>, module: &str, arguments: Map) -> Option<Task> {
         until: Vec::new(),
         retries: None,
         delay: None,
+        detach: None,
         changed_when: None,
         failed_when: None,
         listen: Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
+use super::detach::Ended;
 use super::guard::Standing;
 use super::restore::Claim;
 use crate::base::{Map, Output, Value, Var};
@@ -46,6 +47,8 @@ pub(crate) struct HostState {
     pub(crate) predicted: HashMap<String, Option<Output>>,
     /// In check mode: whether something would have been changed, so that later answers may be stale.
     pub(crate) would_change: bool,
+    /// Detached commands that have ended, whose state is still on the host.
+    pub(super) detached: Vec<Ended>,
     /// What failed last, for a rescue section: the task's name and its result.
     pub(crate) failure: Option<(String, Map)>,
     /// A resumed run: this host did its first task that was not known done before.
@@ -74,6 +77,7 @@ impl Host {
                 attempted: false,
                 predicted: HashMap::new(),
                 would_change: false,
+                detached: Vec::new(),
                 failure: None,
                 past_over: false,
                 recalled: 0,

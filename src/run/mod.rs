@@ -16,6 +16,7 @@ mod clock;
 mod connect;
 mod control;
 mod controller;
+mod detach;
 mod gather;
 mod guard;
 mod handlers;
@@ -333,6 +334,7 @@ impl Run {
                 break;
             }
         }
+        self.sweep_all().await;
         cutter.abort();
         self.close().await;
         self.summarise(&mut summary);

@@ -285,6 +285,7 @@ impl BatchRun {
             diff: options.diff,
             no_log: false,
             timeout: options.task_timeout,
+            detach: None,
             item: 0,
             quiet: false,
         };

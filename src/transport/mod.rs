@@ -224,6 +224,9 @@ pub(crate) enum Lost {
     /// Becoming the other user failed; nothing was run.
     #[error("{0}")]
     Become(String),
+    /// The host can be reached, and can't tell whether or how it ended.
+    #[error("{0}")]
+    Unknown(String),
     /// Its time was over and it was killed.
     #[error("it took longer than {0} s and was killed")]
     TimedOut(u64),

@@ -318,7 +318,7 @@ impl Connection for Remote {
                     "what it began before the connection broke was killed and still runs (process {})",
                     output.out().trim().replace(' ', ", ")
                 );
-                return Err(Lost::InFlight(Unreachable::Local { message }));
+                return Err(Lost::Unknown(message));
             }
             trace.remove(&left.nonce);
         }

@@ -84,7 +84,11 @@ impl Place {
 
     /// Starts it with its streams in files, so that they can be looked at while it runs.
     pub(crate) fn start(&self, name: &str, words: &[&str]) -> Started {
-        let mut command = self.command(name, words);
+        self.begin(self.command(name, words))
+    }
+
+    /// Starts a command of [`Self::command`] so.
+    pub(crate) fn begin(&self, mut command: Command) -> Started {
         let file = |stream: &str| fs::File::create(self.path(stream)).expect("a file");
         command.stdout(file("stdout")).stderr(file("stderr"));
         // A group of its own, as a shell gives to a job: a signal to it is not one to the test.

@@ -4,6 +4,7 @@
 
 mod ansible;
 mod booted;
+mod detached;
 mod diagnostics;
 mod faults;
 mod hermetic;

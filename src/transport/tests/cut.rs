@@ -181,7 +181,8 @@ async fn what_a_broken_connection_left_running_is_ended_over_the_next_one() {
                 let connection = connect(&server, &options, target.clone()).await;
                 let command = Command { r#become: r#become.clone(), ..script(":") };
                 connection.run(&command).await.unwrap();
-                let line = format!("sleep 55{number}{}", u32::from(heard));
+                // Unlike those of other tests on this machine.
+                let line = format!("sleep {}55{number}{}", std::process::id(), u32::from(heard));
                 let trace = Trace::default();
                 // One that does not listen takes two seconds more.
                 let deaf = if *user == "root" { "TERM" } else { "" };
