@@ -1,7 +1,5 @@
 //! Commands that outlive their connection, on both kinds of host over real SSH: cut, met again, run once.
 
-#![expect(clippy::disallowed_methods, reason = "a test looks at files of its own")]
-
 use super::hermetic::{Place, wait};
 use crate::lab::Lab;
 
