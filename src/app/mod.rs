@@ -6,11 +6,17 @@ mod extra;
 mod inventory;
 mod lab;
 mod listing;
+mod look;
 mod operator;
 mod person;
 mod playbook;
+mod replay;
+mod runs;
 mod session;
+mod show;
 mod signals;
+mod status;
+mod still;
 mod view;
 
 use std::ffi::OsString;
@@ -43,6 +49,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Request::Exec(request) => exec::run(request),
         Request::Inventory(request) => inventory::run(request, colour),
         Request::Control(request) => control::run(request),
+        Request::Look(request) => look::run(request),
         Request::Lab(words) => return lab::run(words),
     };
     ExitCode::from(exit.code(rules))

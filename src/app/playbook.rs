@@ -21,25 +21,7 @@ pub(super) fn run(request: &RunRequest) -> Exit {
         super::complain(&format!("error: the playbook {} is not there\n", missing.display()));
         return Exit::NoTarget;
     }
-    let is_module = |name: &str| modules::find(name).is_some();
-    let (written, included, wrong) = playbook::load(&session.sources, &request.playbooks, &is_module);
-    session.wrong.extend(wrong);
-    let tags = if request.tags.is_empty() { session.config.tags.clone() } else { request.tags.clone() };
-    let skip = if request.skip_tags.is_empty() { session.config.skip_tags.clone() } else { request.skip_tags.clone() };
-    let selection = Selection { tags: tags.iter().cloned().collect(), skip: skip.iter().cloned().collect() };
-    let engine = std::sync::Arc::clone(&session.engine);
-    let mut compiler = Compiler::new(&engine, &selection, 0);
-    let plan = compiler.plan(&written);
-    let next_task = {
-        // Files that are included by name are compiled too, so that their mistakes are seen before any connection.
-        let outer = std::sync::Arc::default();
-        for entries in &included {
-            compiler.items(entries, &outer, false);
-        }
-        let (wrong, next) = compiler.finish();
-        session.wrong.extend(wrong);
-        next
-    };
+    let Compiled { plan, next_task, tags, skip } = compile(&mut session, request);
     let mut folders: Vec<PathBuf> = plan.plays.iter().map(|play| play.directory.clone()).collect();
     folders.dedup();
     session.beside(&folders);
@@ -106,6 +88,38 @@ fn until(now: &jiff::Zoned, hour: u8, minute: u8) -> Duration {
     let today = at(now.date()).filter(|moment| moment > now);
     let next = today.or_else(|| now.date().tomorrow().ok().and_then(at));
     next.map_or(Duration::ZERO, |moment| moment.timestamp().duration_since(now.timestamp()).unsigned_abs())
+}
+
+/// A playbook's plan and what it was made with.
+pub(super) struct Compiled {
+    pub(super) plan: Plan,
+    next_task: u32,
+    tags: Vec<String>,
+    skip: Vec<String>,
+}
+
+/// Reads and compiles the playbooks. What is wrong with them is left with the session.
+pub(super) fn compile(session: &mut Session, request: &RunRequest) -> Compiled {
+    let is_module = |name: &str| modules::find(name).is_some();
+    let (written, included, wrong) = playbook::load(&session.sources, &request.playbooks, &is_module);
+    session.wrong.extend(wrong);
+    let tags = if request.tags.is_empty() { session.config.tags.clone() } else { request.tags.clone() };
+    let skip = if request.skip_tags.is_empty() { session.config.skip_tags.clone() } else { request.skip_tags.clone() };
+    let selection = Selection { tags: tags.iter().cloned().collect(), skip: skip.iter().cloned().collect() };
+    let engine = std::sync::Arc::clone(&session.engine);
+    let mut compiler = Compiler::new(&engine, &selection, 0);
+    let plan = compiler.plan(&written);
+    let next_task = {
+        // Files that are included by name are compiled too, so that their mistakes are seen before any connection.
+        let outer = std::sync::Arc::default();
+        for entries in &included {
+            compiler.items(entries, &outer, false);
+        }
+        let (wrong, next) = compiler.finish();
+        session.wrong.extend(wrong);
+        next
+    };
+    Compiled { plan, next_task, tags, skip }
 }
 
 /// Patterns that are written out must match, unless hosts are added while the run goes on.

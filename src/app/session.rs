@@ -282,7 +282,7 @@ impl Session {
     }
 
     /// Passwords to log in and to become another user that the inventory has as plain text.
-    fn login_secrets(&self) -> Vec<Secret> {
+    pub(super) fn login_secrets(&self) -> Vec<Secret> {
         let mut found = Vec::new();
         for host in self.inventory.hosts() {
             let variables = self.inventory.variables(host, None);
@@ -324,7 +324,7 @@ impl Session {
 
     /// Digests of all files that were read. Not of variables on the command line: a short secret could be guessed from its
     /// digest, and the command line itself is in the journal, masked.
-    fn pinned(&self) -> BTreeMap<String, String> {
+    pub(super) fn pinned(&self) -> BTreeMap<String, String> {
         let files = self.sources.all().into_iter().filter(|(name, _)| !name.starts_with("--"));
         files.map(|(name, text)| (name, sha256(text.as_bytes()))).collect()
     }

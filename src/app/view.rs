@@ -5,7 +5,8 @@ use crate::config::Config;
 use crate::event::Sink;
 use crate::report::{self, Form, Surroundings, Wish};
 
-fn surroundings() -> Surroundings {
+/// Where output goes.
+pub(super) fn surroundings() -> Surroundings {
     Surroundings::look(&|name| std::env::var_os(name))
 }
 
@@ -27,14 +28,8 @@ pub(super) fn wants_colour(common: &Common, config: &Config, terminal: bool) -> 
 
 /// The sink for people or programs. `one_off` is one module on hosts, `one_line` its `-o`.
 pub(super) fn sink(common: &Common, config: &Config, one_off: bool, one_line: bool) -> Box<dyn Sink> {
-    let form = common.output.map(|form| match form {
-        OutputForm::Human => Form::Human,
-        OutputForm::Plain => Form::Plain,
-        OutputForm::Json => Form::Json,
-        OutputForm::Ansible => Form::Ansible,
-    });
     let wish = Wish {
-        form,
+        form: common.output.map(form),
         ansible: common.rules == Rules::Ansible,
         colour: colour(common, config),
         verbosity: common.verbosity.max(config.verbosity),
@@ -42,4 +37,14 @@ pub(super) fn sink(common: &Common, config: &Config, one_off: bool, one_line: bo
         one_line,
     };
     report::view(&wish, &surroundings())
+}
+
+/// The form in `report`'s words.
+pub(super) fn form(form: OutputForm) -> Form {
+    match form {
+        OutputForm::Human => Form::Human,
+        OutputForm::Plain => Form::Plain,
+        OutputForm::Json => Form::Json,
+        OutputForm::Ansible => Form::Ansible,
+    }
 }

@@ -8,9 +8,10 @@ use clap::{ArgMatches, Args, ColorChoice, Command, CommandFactory, FromArgMatche
 use super::control::{ControlCommand, PAGES, TermsFlags};
 use super::exit::Exit;
 use super::flags::{ColourFlag, ExecFlags, InventoryFlags, OutputFlag, RunFlags, ViewFlags};
+use super::looking::{self, ReplayFlags, RunsFlags, ShowFlags, StatusFlags};
 use super::request::{
-    Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, OutputForm, Privilege, Request,
-    Rules, RunRequest, Terms,
+    Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, Privilege, Request, Rules,
+    RunRequest, Terms,
 };
 use super::{Message, Name};
 
@@ -73,6 +74,14 @@ enum What {
     Inventory(Box<InventoryFlags>),
     #[command(flatten)]
     Control(ControlCommand),
+    /// The runs so far
+    Runs(Box<RunsFlags>),
+    /// Where a run stands: what is done, at work, waiting and to come
+    Status(Box<StatusFlags>),
+    /// Show a run again from its journal
+    Replay(Box<ReplayFlags>),
+    /// What a run did, and what is left to do on a host, to go on by hand
+    Show(Box<ShowFlags>),
     /// Rehearsal hosts on this machine
     #[command(disable_help_flag = true)]
     Lab {
@@ -107,6 +116,10 @@ pub(super) fn command(name: Name) -> Command {
                 ("check", CHECK_EXAMPLES),
                 ("exec", EXEC_EXAMPLES),
                 ("inventory", INVENTORY_EXAMPLES),
+                ("runs", looking::RUNS_EXAMPLES),
+                ("status", looking::STATUS_EXAMPLES),
+                ("replay", looking::REPLAY_EXAMPLES),
+                ("show", looking::SHOW_EXAMPLES),
             ];
             let codes = Exit::table(Rules::Stagger);
             let top = Top::command().after_long_help(format!("{TOP_EXAMPLES}\n\n{codes}"));
@@ -154,6 +167,10 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
             What::Control(command) => Ok(command.request()),
             What::Exec(flags) => exec(*flags, rules),
             What::Inventory(flags) => inventory(*flags, rules),
+            What::Runs(flags) => Ok(Request::Look(looking::runs(*flags))),
+            What::Status(flags) => Ok(Request::Look(looking::status(*flags))),
+            What::Replay(flags) => Ok(Request::Look(looking::replay(*flags))),
+            What::Show(flags) => Ok(Request::Look(looking::show(*flags))),
             What::Lab { words } => Ok(Request::Lab(words)),
         },
         Name::AnsiblePlaybook => run(read(&matches)?, Terms::default(), rules),
@@ -315,12 +332,7 @@ fn common(
             password_file: privilege.become_password_file,
         },
         verbosity: view.verbose,
-        output: view.output.map(|form| match form {
-            OutputFlag::Human => OutputForm::Human,
-            OutputFlag::Plain => OutputForm::Plain,
-            OutputFlag::Json => OutputForm::Json,
-            OutputFlag::Ansible => OutputForm::Ansible,
-        }),
+        output: view.output.map(OutputFlag::form),
         colour: match (view.nocolor, view.color) {
             (true, _) | (_, ColourFlag::Never) => Colour::Never,
             (_, ColourFlag::Always) => Colour::Always,

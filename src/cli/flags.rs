@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
+use super::request::OutputForm;
+
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Which hosts")]
 pub(super) struct HostFlags {
@@ -148,6 +150,18 @@ pub(super) enum OutputFlag {
     Json,
     /// What Ansible prints
     Ansible,
+}
+
+impl OutputFlag {
+    /// As the request has it.
+    pub(super) fn form(self) -> OutputForm {
+        match self {
+            Self::Human => OutputForm::Human,
+            Self::Plain => OutputForm::Plain,
+            Self::Json => OutputForm::Json,
+            Self::Ansible => OutputForm::Ansible,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

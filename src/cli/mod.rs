@@ -12,6 +12,7 @@ mod command;
 mod control;
 mod exit;
 mod flags;
+mod looking;
 mod request;
 
 use std::ffi::OsString;
@@ -20,7 +21,7 @@ use std::path::Path;
 pub(crate) use exit::Exit;
 pub(crate) use request::{
     Approval, Ask, Colour, Common, Connect, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing,
-    OutputForm, Privilege, Request, Rules, RunRequest, Terms,
+    Look, LookRequest, OutputForm, Privilege, Request, Rules, RunRequest, Terms,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

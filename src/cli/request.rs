@@ -16,6 +16,8 @@ pub(crate) enum Request {
     Inventory(InventoryRequest),
     /// Speak to a run.
     Control(ControlRequest),
+    /// Look at runs.
+    Look(LookRequest),
     /// Rehearsal hosts: the words after `lab`.
     Lab(Vec<OsString>),
 }
@@ -294,4 +296,54 @@ pub(crate) struct InventoryRequest {
     pub(crate) playbook_dir: Option<PathBuf>,
     /// `-v` count.
     pub(crate) verbosity: u8,
+}
+
+/// Looking at runs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct LookRequest {
+    /// What at.
+    pub(crate) look: Look,
+    /// `--color`.
+    pub(crate) colour: Colour,
+    /// `--state`.
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// What of runs is looked at. A run is named by a unique beginning or end of its id.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Look {
+    /// `runs`.
+    Runs {
+        /// `--all`: not the last ones only.
+        all: bool,
+        /// `--output json`.
+        json: bool,
+    },
+    /// `status`.
+    Status {
+        /// Which; the newest that is alive, else the newest.
+        run: Option<String>,
+        /// `--all`: a line for every host.
+        all: bool,
+        /// `--output json`.
+        json: bool,
+    },
+    /// `replay`.
+    Replay {
+        /// Which.
+        run: String,
+        /// How many times as fast as it was; 0 without pauses.
+        speed: Option<f64>,
+        /// `-v` count.
+        verbosity: u8,
+        /// `--output`.
+        output: Option<OutputForm>,
+    },
+    /// `show`.
+    Show {
+        /// Which; the newest.
+        run: Option<String>,
+        /// `--commands`: the host.
+        commands: Option<String>,
+    },
 }

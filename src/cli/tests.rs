@@ -141,7 +141,7 @@ fn check_is_run_with_check() {
 #[test]
 fn help_fits_eighty_columns_and_lists_exit_codes() {
     for (name, pages) in [
-        (Name::Stagger, &["", "run", "check", "exec", "inventory"][..]),
+        (Name::Stagger, &["", "run", "check", "exec", "inventory", "runs", "status", "replay", "show"][..]),
         (Name::AnsiblePlaybook, &[""][..]),
         (Name::Ansible, &[""][..]),
         (Name::AnsibleInventory, &[""][..]),
@@ -180,6 +180,10 @@ fn alone_it_prints_a_short_help() {
       abort      End a run for good: hosts at work finish, what must be undone is undone
       skip       Leave hosts that have not begun out of a run
       retry      Try failed hosts again at the task that failed
+      runs       The runs so far
+      status     Where a run stands: what is done, at work, waiting and to come
+      replay     Show a run again from its journal
+      show       What a run did, and what is left to do on a host, to go on by hand
       lab        Rehearsal hosts on this machine
       help       Print this message or the help of the given subcommand(s)
 

@@ -31,6 +31,21 @@ pub(crate) enum StateFolderError {
         #[source]
         source: io::Error,
     },
+    /// No run was ever begun there.
+    #[error("there are no runs in {}: --state DIR names another state folder", path.display())]
+    Empty {
+        /// Where it was looked.
+        path: PathBuf,
+    },
+    /// It may not be read.
+    #[error("the runs in {} cannot be read: ask for the group that the folder belongs to", path.display())]
+    Unreadable {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// No run has such an id.
     #[error("no run in {} begins or ends with `{part}`", path.display())]
     NoSuchRun {
@@ -82,6 +97,38 @@ impl StateFolder {
             (None, None) => return Err(StateFolderError::Nowhere),
         };
         Self::open(&path)
+    }
+
+    /// Finds the one that is there, to look at runs only: nothing is made, and nothing has to be writable.
+    ///
+    /// # Errors
+    /// There is none, or it can't be read.
+    pub(crate) fn existing(
+        explicit: Option<&Path>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
+    ) -> Result<Self, StateFolderError> {
+        let absolute = |name: &str| environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let own = absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")));
+        let own = own.map(|state| state.join("stagger"));
+        let shared = Path::new(SHARED);
+        let path = match (explicit, own) {
+            (Some(path), _) => path.to_owned(),
+            // Where a run of this user would put it; else whichever has runs.
+            (None, own)
+                if shared.join("runs").is_dir() && (writable(shared) || own.as_ref().is_none_or(|p| !p.exists())) =>
+            {
+                shared.to_owned()
+            }
+            (None, Some(own)) => own,
+            (None, None) => return Err(StateFolderError::Nowhere),
+        };
+        let folder = Self { path, shared: false };
+        let runs = folder.runs_path();
+        match fs::read_dir(&runs) {
+            Ok(_) => Ok(folder),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(StateFolderError::Empty { path: folder.path }),
+            Err(source) => Err(StateFolderError::Unreadable { path: runs, source }),
+        }
     }
 
     /// Uses a folder, and makes it when it isn't there.
@@ -199,9 +246,32 @@ impl RunFolder {
     }
 
     /// Whether the run that writes it is alive: it holds the lock. A dead one can't.
+    ///
+    /// # Errors
+    /// This user may not look.
+    pub(crate) fn life(&self) -> io::Result<bool> {
+        let file = match File::open(self.lock()) {
+            Ok(file) => file,
+            // The lock is made before the journal, and never removed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared) {
+            Ok(()) => Ok(false),
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the run is alive, as far as this user can see.
     pub(crate) fn is_live(&self) -> bool {
-        let Ok(file) = File::open(self.lock()) else { return false };
-        matches!(rustix::fs::flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+        self.life().unwrap_or(false)
+    }
+
+    /// The process that holds the lock, or held it last.
+    pub(crate) fn process(&self) -> Option<u32> {
+        let text = fs::read_to_string(self.lock()).ok()?;
+        text.lines().last()?.split_whitespace().next()?.parse().ok()
     }
 }
 

@@ -20,17 +20,21 @@
 //! What it cannot know: whether the act that was recorded last was done. A power cut leaves an `ActStarted` without its
 //! `ActFinished`; that is what "unknown" means, and it is for `run` to probe.
 
+mod brief;
 mod control;
 mod folder;
 mod follow;
 mod format;
 mod lists;
+mod pace;
 mod read;
 mod write;
 
+pub(crate) use brief::{Brief, brief};
 pub(crate) use control::{ControlError, ControlLine, Incoming, Requests};
 pub(crate) use folder::{RunFolder, StateFolder, StateFolderError};
 pub(crate) use follow::Follower;
 pub(crate) use lists::Lists;
+pub(crate) use pace::Paces;
 pub(crate) use read::{ReadError, Reader, read};
 pub(crate) use write::Journal;

@@ -17,27 +17,37 @@ mod digest;
 mod dump;
 mod fold;
 mod json;
+mod ledger;
 mod masked;
 mod out;
 mod plain;
 pub(crate) mod prompt;
 mod recap;
+mod runs_table;
 mod screen;
 mod state;
 mod story;
 mod style;
+mod tree;
+mod tree_text;
+mod typed;
 mod view;
 
 pub(crate) use adhoc::AdHoc;
 pub(crate) use ansible::Ansible;
 pub(crate) use bus::Events;
-pub(crate) use choose::{Form, Surroundings, Wish, view};
+pub(crate) use choose::{Form, Surroundings, Wish, form, view};
 pub(crate) use fold::fold;
 pub(crate) use json::JsonLines;
+pub(crate) use ledger::Ledger;
 pub(crate) use out::Out;
 pub(crate) use plain::Plain;
+pub(crate) use runs_table::{Row, table};
 pub(crate) use screen::Screen;
 pub(crate) use style::Paint;
+pub(crate) use tree::{Life, RunState, Tree};
+pub(crate) use tree_text::{Shown, tree_text};
+pub(crate) use typed::{Typed, harmless};
 
 #[cfg(test)]
 mod tests;

@@ -80,6 +80,11 @@ impl Line {
         self
     }
 
+    /// Its parts.
+    pub(super) fn parts(self) -> impl Iterator<Item = (Label, String)> {
+        self.0.into_iter()
+    }
+
     /// Its text without labels.
     pub(super) fn text(&self) -> String {
         self.0.iter().map(|(_, text)| text.as_str()).collect()
@@ -208,6 +213,9 @@ fn ascii(text: &str) -> String {
             '█' => '#',
             '░' | '…' => '.',
             '→' => '>',
+            '├' | '└' => '+',
+            '─' => '-',
+            '│' => '|',
             c if c.is_ascii() => c,
             _ => '?',
         })
