@@ -1,4 +1,7 @@
-//! Which hosts are taken next. Pure; asked again before each batch, since leaders move and hosts drop out.
+//! Which hosts are taken next, in batches or through a window. Pure; asked again before each batch and each host of a window,
+//! since leaders move and hosts drop out.
+
+use std::collections::HashSet;
 
 use crate::base::{Value, to_text};
 
@@ -68,6 +71,23 @@ pub(crate) fn parse_count(value: &Value) -> Result<Serial, String> {
     Ok(Serial::Count(usize::try_from(count).unwrap_or(0)))
 }
 
+/// Reads `max_unavailable`.
+///
+/// # Errors
+/// A sentence that says what it takes.
+pub(crate) fn parse_window(value: &Value) -> Result<Serial, String> {
+    let wrong = |reason: &str| format!("`max_unavailable` is a number of hosts or a percentage, and {reason}");
+    // No boolean, and nothing below one: with nobody out nothing could ever begin.
+    match (value, parse_count(value)) {
+        (Value::Bool(_) | Value::Null, _) | (_, Err(_)) => Err(wrong(&format!("not `{}`", to_text(value)))),
+        (_, Ok(Serial::Count(0))) => Err(wrong("one host at least must be allowed out, or none could ever begin")),
+        (_, Ok(Serial::Percent(percent))) if percent <= 0.0 => {
+            Err(wrong("one host at least must be allowed out, or none could ever begin"))
+        }
+        (_, Ok(most)) => Ok(most),
+    }
+}
+
 /// The sizes of a play's batches.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Batches {
@@ -102,24 +122,21 @@ impl Batches {
         self.taken += 1;
     }
 
-    /// Takes the next batch from the hosts that remain: never across two values of `serial_by`.
+    /// Takes the next batch from the hosts that remain, which are in order: never across two values of `serial_by`, and no host
+    /// before one of another value that comes before it in the order. Hosts of one rank may change places.
     pub(crate) fn next(
         &mut self,
         remaining: &mut Vec<usize>,
         value_of: &dyn Fn(usize) -> Option<String>,
+        rank_of: &dyn Fn(usize) -> usize,
     ) -> Vec<usize> {
         let size = self.size(self.taken).min(remaining.len());
         self.taken += 1;
-        let mut batch: Vec<usize> = Vec::new();
-        let Some(first) = remaining.first() else { return batch };
+        let Some(first) = remaining.first() else { return Vec::new() };
         let value = value_of(*first);
-        remaining.retain(|host| {
-            let take = batch.len() < size && value_of(*host) == value;
-            if take {
-                batch.push(*host);
-            }
-            !take
-        });
+        let batch: Vec<usize> = in_turn(remaining, &value, value_of, rank_of).take(size).collect();
+        let taken: HashSet<usize> = batch.iter().copied().collect();
+        remaining.retain(|host| !taken.contains(host));
         batch
     }
 
@@ -129,10 +146,66 @@ impl Batches {
         let mut probe = Self { taken: 0, ..self.clone() };
         let mut count = 0;
         while !remaining.is_empty() {
-            probe.next(&mut remaining, value_of);
+            probe.next(&mut remaining, value_of, &|_| 0);
             count += 1;
         }
         count
+    }
+}
+
+/// The hosts of a value whose turn it is: up to the first that would overtake one of another value.
+fn in_turn<'a>(
+    remaining: &'a [usize],
+    value: &'a Option<String>,
+    value_of: &'a dyn Fn(usize) -> Option<String>,
+    rank_of: &'a dyn Fn(usize) -> usize,
+) -> impl Iterator<Item = usize> + 'a {
+    let passed = remaining.iter().find(|host| value_of(**host) != *value).map(|host| rank_of(*host));
+    remaining
+        .iter()
+        .copied()
+        .take_while(move |host| passed.is_none_or(|passed| rank_of(*host) <= passed))
+        .filter(move |host| value_of(*host) == *value)
+}
+
+/// A sliding window (`max_unavailable`): a host starts as one finishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// How many hosts may be out at once, the failed ones included. Not zero.
+    most: usize,
+}
+
+impl Window {
+    /// So many of `all` hosts; a percentage is rounded down, to one at least.
+    pub(crate) fn new(most: Serial, all: usize) -> Self {
+        Self { most: most.of(all) }
+    }
+
+    /// How many hosts may be out at once.
+    pub(crate) fn most(self) -> usize {
+        self.most
+    }
+
+    /// The host that may be taken out now, given what `serial_by` says of each host that is out: none when the window is full,
+    /// or when a host of another value is out. Hosts that remain are in order.
+    pub(crate) fn next(
+        self,
+        remaining: &[usize],
+        out: &[Option<String>],
+        value_of: &dyn Fn(usize) -> Option<String>,
+        rank_of: &dyn Fn(usize) -> usize,
+    ) -> Option<usize> {
+        if out.len() >= self.most {
+            return None;
+        }
+        let value = match out.first() {
+            Some(value) => value.clone(),
+            None => value_of(*remaining.first()?),
+        };
+        if out.iter().any(|other| *other != value) {
+            return None;
+        }
+        in_turn(remaining, &value, value_of, rank_of).next()
     }
 }
 
@@ -147,7 +220,7 @@ mod tests {
         let mut remaining: Vec<usize> = (0..hosts).collect();
         let mut all = Vec::new();
         while !remaining.is_empty() {
-            all.push(batches.next(&mut remaining, value_of));
+            all.push(batches.next(&mut remaining, value_of, &|_| 0));
         }
         all
     }
@@ -171,5 +244,42 @@ mod tests {
         let rack = |host: usize| Some(if host.is_multiple_of(2) { "a" } else { "b" }.to_owned());
         assert_eq!(batches(&[json!(2)], 5, &rack), [vec![0, 2], vec![1, 3], vec![4]]);
         assert_eq!(batches(&[json!("100%")], 5, &rack), [vec![0, 2, 4], vec![1, 3]]);
+    }
+
+    #[test]
+    fn a_batch_of_one_rack_takes_no_leader_before_its_turn() {
+        let rack = |host: usize| Some(if host == 1 { "b" } else { "a" }.to_owned());
+        // Host 2 leads, and comes last: rack b goes before it, though rack a has room.
+        let rank = |host: usize| usize::from(host == 2);
+        let mut remaining = vec![0, 1, 2];
+        let mut batches = Batches::new(vec![Serial::Count(2)], 3);
+        let mut next = || batches.next(&mut remaining, &rack, &rank);
+        assert_eq!((next(), next(), next()), (vec![0], vec![1], vec![2]));
+    }
+
+    #[test]
+    fn a_window_is_never_overfull_and_never_mixes_racks() {
+        let rack = |host: usize| Some(if host.is_multiple_of(2) { "a" } else { "b" }.to_owned());
+        let (a, b) = (Some("a".to_owned()), Some("b".to_owned()));
+        let window = Window::new(Serial::Count(2), 5);
+        let next = |remaining: &[usize], out: &[Option<String>]| window.next(remaining, out, &rack, &|_| 0);
+        assert_eq!(next(&[0, 1, 2, 3], &[]), Some(0));
+        assert_eq!(next(&[1, 2, 3], std::slice::from_ref(&a)), Some(2), "rack a goes on while one of it is out");
+        assert_eq!(next(&[1, 3], &[a.clone(), a.clone()]), None, "the window is full");
+        assert_eq!(next(&[1, 3], std::slice::from_ref(&a)), None, "rack b waits until rack a is back");
+        assert_eq!(next(&[3, 4], &[a, b]), None, "nothing joins what is mixed already");
+        assert_eq!(next(&[], &[]), None);
+        let leader_last = |host: usize| usize::from(host == 2);
+        assert_eq!(window.next(&[1, 3, 2], &[Some("a".to_owned())], &rack, &leader_last), None, "no leader overtakes");
+        assert_eq!(Window::new(Serial::Percent(10.0), 5).most(), 1, "rounded down, to one at least");
+    }
+
+    #[test]
+    fn a_window_of_nobody_is_refused() {
+        for wrong in [json!(0), json!("0%"), json!(-1), json!("soon"), json!(true), json!("200%")] {
+            assert!(parse_window(&wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(parse_window(&json!("25%")), Ok(Serial::Percent(25.0)));
+        assert_eq!(parse_window(&json!("3")), Ok(Serial::Count(3)));
     }
 }

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use super::arguments::has_template;
 use super::keywords::list;
 use super::{Block, Include, Item, Keywords, Layer, Loop, Plan, Play, Task};
-use crate::base::{Node, NodeKind, PlayId, Span, TaskId, to_text};
+use crate::base::{Node, NodeKind, PlayId, Span, TaskId, parse_duration, to_text};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::modules::{self, Arguments, Bound, Controller, Failure, ModuleSpec};
 use crate::playbook::{self, Entry, Playbook};
@@ -123,6 +123,8 @@ impl<'a> Compiler<'a> {
             "order",
             "max_fail_percentage",
             "max_fail",
+            "max_unavailable",
+            "bake",
             "force_handlers",
             "any_errors_fatal",
             "approve",
@@ -135,6 +137,7 @@ impl<'a> Compiler<'a> {
                 options.insert(name, Arc::new(value.clone()));
             }
         }
+        self.together(play);
         if let Some(strategy) = play.keywords.get("strategy") {
             let name = strategy.as_str().unwrap_or_default();
             if !matches!(name, "linear" | "ansible.builtin.linear") {
@@ -193,6 +196,11 @@ impl<'a> Compiler<'a> {
                 list(value).find_map(|node| super::Serial::parse(&node.to_value()).err().map(|e| (e, node.span)))
             }
             "max_fail" => super::parse_count(&value.to_value()).err().map(|reason| (reason, value.span)),
+            "max_unavailable" => super::parse_window(&value.to_value()).err().map(|reason| (reason, value.span)),
+            "bake" => {
+                let text = to_text(&value.to_value());
+                parse_duration(&text).err().map(|reason| (format!("`bake`: {reason}"), value.span))
+            }
             "max_fail_percentage" => {
                 let number = crate::base::to_text(&value.to_value()).trim_end_matches('%').parse::<f64>();
                 number.is_err().then(|| ("`max_fail_percentage` is a number".to_owned(), value.span))
@@ -231,41 +239,6 @@ impl<'a> Compiler<'a> {
                 None
             }
         }
-    }
-
-    /// The conditions of `gate:`: each an expression, or a module call.
-    fn gate(&mut self, gate: &Node, keywords: &Arc<Keywords>, directory: &std::path::Path) -> Vec<Arc<Task>> {
-        let mut tasks = Vec::new();
-        for node in list(gate) {
-            let (module, arguments) = match (&node.kind, node.as_map()) {
-                (NodeKind::String { .. } | NodeKind::Bool(_), _) => {
-                    let that = Node { kind: NodeKind::Seq(vec![node.clone()]), span: node.span };
-                    let key = Node::string("that", node.span);
-                    ("assert".to_owned(), Node { kind: NodeKind::Map(vec![(key, that)]), span: node.span })
-                }
-                (_, Some([(module, arguments)])) => (module.as_str().unwrap_or_default().to_owned(), arguments.clone()),
-                _ => {
-                    let message =
-                        "a gate is a list of conditions: expressions, or calls such as `wait_for: {port: 5050}`";
-                    self.wrong.push(Diagnostic::error(message, node.span));
-                    continue;
-                }
-            };
-            let task = playbook::Task {
-                span: node.span,
-                module,
-                module_span: node.span,
-                arguments,
-                more: None,
-                keywords: playbook::Keywords::default(),
-                directory: directory.to_owned(),
-            };
-            // A gate is asked whatever tags were chosen: leaving it out is not how to make a run shorter.
-            if let Some(task) = self.task(&task, keywords, false, false) {
-                tasks.push(Arc::new(task));
-            }
-        }
-        tasks
     }
 
     /// Compiles a task list.
@@ -311,7 +284,13 @@ impl<'a> Compiler<'a> {
         })))
     }
 
-    fn task(&mut self, task: &playbook::Task, outer: &Keywords, handler: bool, by_tags: bool) -> Option<Task> {
+    pub(super) fn task(
+        &mut self,
+        task: &playbook::Task,
+        outer: &Keywords,
+        handler: bool,
+        by_tags: bool,
+    ) -> Option<Task> {
         let keywords = Arc::new(self.inherit(outer, &task.keywords, true));
         let Some(spec) = modules::find(&task.module) else {
             self.unknown_module(&task.module, task.module_span, handler);

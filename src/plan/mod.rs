@@ -6,6 +6,7 @@ mod arguments;
 mod batch;
 mod compile;
 mod detach;
+mod gate;
 mod keywords;
 mod repeat;
 
@@ -20,7 +21,7 @@ use crate::modules::ModuleSpec;
 use crate::template::Expression;
 
 pub(crate) use arguments::has_template;
-pub(crate) use batch::{Batches, Serial, parse_count};
+pub(crate) use batch::{Batches, Serial, Window, parse_count, parse_window};
 pub(crate) use compile::{Compiler, Selection, each_task};
 
 /// Variables of one level, as written.
@@ -55,7 +56,7 @@ pub(crate) struct Play {
     /// What tasks inherit.
     pub(crate) keywords: Arc<Keywords>,
     /// Play keywords by name that are evaluated when the play begins: `serial`, `order`, `max_fail_percentage`,
-    /// `max_fail`, `force_handlers`, `any_errors_fatal`, `approve`.
+    /// `max_fail`, `max_unavailable`, `bake`, `force_handlers`, `any_errors_fatal`, `approve`.
     pub(crate) options: IndexMap<&'static str, Arc<Node>>,
     /// Sorts the hosts.
     pub(crate) order_by: Option<Expression>,

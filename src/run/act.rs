@@ -1,10 +1,8 @@
-//! A built module meets its host: probes and steps, gates that wait, changes of the run.
+//! A built module meets its host: probes and steps, changes of the run.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-use tokio::time::Instant;
 
 use super::attempt::HostTask;
 use super::bind::blocking;
@@ -15,7 +13,7 @@ use super::controller::Here;
 use super::render::Room;
 use crate::base::{Map, Output, Script, Value};
 use crate::event::{EventKind, Status, StepDiff, StepLine};
-use crate::modules::{Act, Applied, Change, Done, Effect, Failure, Gate, State, Step, Verdict};
+use crate::modules::{Act, Applied, Change, Done, Effect, Failure, State, Step};
 use crate::transport::{Command, Connection, Lost, Trace, Unreachable};
 
 /// What came of one try.
@@ -77,9 +75,6 @@ const TRIES_AFTER_A_CUT: usize = 3;
 
 /// How often a host that was reached before is tried again, with growing pauses: about three seconds in all.
 const TRIES_TO_RECONNECT: u32 = 3;
-
-/// How many rounds of questions a gate may ask in one look.
-const ROUNDS: usize = 16;
 
 impl HostTask {
     /// A command of this task.
@@ -193,7 +188,9 @@ impl HostTask {
                 login: by_hand::login(&way.target),
                 privilege: way.r#become.as_ref().map(by_hand::privilege).unwrap_or_default(),
             };
-            if let Err(reason) = self.run.bus.record(started).await {
+            // A condition that is looked at again leaves no trace: nothing is to be asked about after a crash.
+            let recorded = if self.glance { Ok(()) } else { self.run.bus.record(started).await };
+            if let Err(reason) = recorded {
                 self.run.interrupt.soft.cancel();
                 return Acted::failed(Failure::new(format!(
                     "nothing was done: the journal can't be written: {reason}"
@@ -208,7 +205,9 @@ impl HostTask {
                 item,
                 done: done.is_ok(),
             };
-            self.run.bus.emit(finished);
+            if !self.glance {
+                self.run.bus.emit(finished);
+            }
             match done {
                 Ok(outputs) => {
                     let acted = match state.finish(change, &outputs) {
@@ -365,55 +364,6 @@ impl HostTask {
     fn progress(&self) -> Arc<dyn Fn(u64, u64) + Send + Sync> {
         let (bus, key, host) = (Arc::clone(&self.run.bus), self.key.clone(), self.host.name.clone());
         Arc::new(move |bytes, of| bus.emit(EventKind::Sent { key: key.clone(), host: host.clone(), bytes, of }))
-    }
-
-    /// Asks until it holds, can't hold any more, or the time is over.
-    pub(super) async fn gate(&self, gate: &dyn Gate, way: &Way) -> Acted {
-        let timing = gate.timing();
-        let began = Instant::now();
-        let mut memory = Value::Null;
-        if !timing.delay.is_zero() && !self.check && !self.pause(timing.delay).await {
-            return Acted::failed(Failure::new("interrupted while it waited"));
-        }
-        loop {
-            let mut answers = Vec::new();
-            for _ in 0..ROUNDS {
-                let questions = gate.questions(&answers);
-                if questions.is_empty() {
-                    break;
-                }
-                let asked = questions.into_iter().map(|question| self.answer(question, way));
-                answers.extend(futures::future::join_all(asked).await);
-            }
-            let elapsed = began.elapsed();
-            let why = match gate.judge(&answers, &mut memory, elapsed) {
-                Verdict::Ready(result) => return Acted::new(Status::Ok, result),
-                Verdict::Never(failure) if self.check && self.target.state().would_change => {
-                    return Acted::unpredictable(format!("not now: {}", failure.message));
-                }
-                Verdict::Never(failure) => return Acted::failed(failure),
-                Verdict::NotYet(why) => why,
-            };
-            if self.check {
-                return Acted::unpredictable(format!("would wait: {why}"));
-            }
-            let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-            self.run.bus.emit(EventKind::Waiting {
-                key: self.key.clone(),
-                host: self.host.name.clone(),
-                module: self.task.module.name.to_owned(),
-                why: why.clone(),
-                waited: millis(elapsed),
-                within: millis(timing.within),
-            });
-            if elapsed >= timing.within {
-                return Acted::failed(gate.expired(&why, elapsed));
-            }
-            let left = timing.within.saturating_sub(elapsed);
-            if !self.pause(timing.every.min(left).max(Duration::from_millis(10))).await {
-                return Acted::failed(Failure::new(format!("interrupted while it waited: {why}")));
-            }
-        }
     }
 
     /// Waits; false when the run is cut off meanwhile.

@@ -1,19 +1,87 @@
-//! Answers to a gate's questions.
+//! Gates that wait, and the answers to their questions.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::act::Acted;
 use super::attempt::HostTask;
 use super::connect::Way;
 use super::host::Host;
 use super::render::Room;
-use crate::modules::{Answer, HttpRequest, HttpResponse, Question, Znode};
+use crate::base::Value;
+use crate::event::{EventKind, Status};
+use crate::modules::{Answer, Failure, Gate, HttpRequest, HttpResponse, Question, Verdict, Znode};
 use crate::transport::{Command, Connection, Stream, http, zookeeper};
 
 /// How long a connection from here may take before the way through the host is tried.
 const DIRECT: Duration = Duration::from_secs(2);
 
+/// How often a gate is asked at most, at its own pace, where it is only looked at whether it still holds: some want two equal
+/// readings before they believe one, and one lost answer is no verdict.
+const GLANCES: u32 = 3;
+
+/// How many rounds of questions a gate may ask in one look.
+const ROUNDS: usize = 16;
+
 impl HostTask {
+    /// Asks until it holds, can't hold any more, or the time is over.
+    pub(super) async fn gate(&self, gate: &dyn Gate, way: &Way) -> Acted {
+        let timing = gate.timing();
+        let began = Instant::now();
+        let mut memory = Value::Null;
+        let mut looks = 0;
+        if !timing.delay.is_zero() && !self.check && !self.glance && !self.pause(timing.delay).await {
+            return Acted::failed(Failure::new("interrupted while it waited"));
+        }
+        loop {
+            let mut answers = Vec::new();
+            for _ in 0..ROUNDS {
+                let questions = gate.questions(&answers);
+                if questions.is_empty() {
+                    break;
+                }
+                let asked = questions.into_iter().map(|question| self.answer(question, way));
+                answers.extend(futures::future::join_all(asked).await);
+            }
+            let elapsed = began.elapsed();
+            let why = match gate.judge(&answers, &mut memory, elapsed) {
+                Verdict::Ready(result) => return Acted::new(Status::Ok, result),
+                Verdict::Never(failure) if self.check && self.target.state().would_change => {
+                    return Acted::unpredictable(format!("not now: {}", failure.message));
+                }
+                Verdict::Never(failure) => return Acted::failed(failure),
+                Verdict::NotYet(why) => why,
+            };
+            if self.check {
+                return Acted::unpredictable(format!("would wait: {why}"));
+            }
+            looks += 1;
+            if self.glance && looks >= GLANCES {
+                return Acted::failed(Failure::new(why));
+            }
+            let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            if !self.glance {
+                self.run.bus.emit(EventKind::Waiting {
+                    key: self.key.clone(),
+                    host: self.host.name.clone(),
+                    module: self.task.module.name.to_owned(),
+                    why: why.clone(),
+                    waited: millis(elapsed),
+                    within: millis(timing.within),
+                });
+            }
+            if elapsed >= timing.within {
+                return Acted::failed(gate.expired(&why, elapsed));
+            }
+            let left = timing.within.saturating_sub(elapsed);
+            if !self.pause(timing.every.min(left).max(Duration::from_millis(10))).await {
+                return Acted::failed(Failure::new(format!("interrupted while it waited: {why}")));
+            }
+        }
+    }
+
     /// Answers one question.
     pub(super) async fn answer(&self, question: Question, way: &Way) -> Answer {
         match question {

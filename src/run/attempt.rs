@@ -10,6 +10,7 @@ use super::outcome::{HostResult, aggregate, censored, extended, mark};
 use super::past::unseen;
 use super::play::PlayRun;
 use super::render::{Room, Trouble};
+use super::task::ignoring;
 use crate::base::{Map, Value, Var, parse_duration, to_text};
 use crate::event::{EventKind, Status, TaskKey};
 use crate::modules::Failure;
@@ -27,6 +28,8 @@ pub(super) struct HostTask {
     /// Where it is done: the host, or the one it is delegated to.
     pub(super) target: Arc<Host>,
     pub(super) check: bool,
+    /// It only looks whether a condition still holds: no waiting, no events.
+    pub(super) glance: bool,
     pub(super) diff: bool,
     pub(super) no_log: bool,
     pub(super) timeout: Option<Duration>,
@@ -148,6 +151,10 @@ impl HostTask {
                 Err(trouble) => HostResult::trouble(trouble),
             };
             hidden |= self.no_log;
+            if matches!(result.status, Status::Failed | Status::Unreachable) {
+                let keyword = self.task.keywords.get(ignoring(result.status));
+                result.ignored = Some(room.flag(keyword, false).await.unwrap_or(false));
+            }
             result.result.insert(repeat.variable.clone(), item.clone());
             result.result.insert("ansible_loop_var".to_owned(), Value::from(repeat.variable.as_str()));
             if repeat.extended {

@@ -1,4 +1,4 @@
-//! One batch: its hosts through gate, facts, sections and handlers, and the guards asked on the way.
+//! One batch: its hosts through gate, facts, sections, handlers, gate and bake, and the guards asked on the way.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,13 +6,12 @@ use std::sync::{Arc, Mutex};
 
 use super::Run;
 use super::gather::gathering;
-use super::guard::{Limits, Rules, Standing, judge};
+use super::guard::{Rules, Standing};
 use super::host::Host;
 use super::play::PlayRun;
 use super::task::{Locals, Rescue};
 use crate::base::TaskId;
 use crate::event::EventKind;
-use crate::plan::Item;
 
 /// A batch under way.
 pub(super) struct BatchRun {
@@ -22,6 +21,8 @@ pub(super) struct BatchRun {
     pub(super) hosts: Vec<Arc<Host>>,
     /// `meta: end_batch`.
     pub(super) ended: AtomicBool,
+    /// The task to start at was reached.
+    pub(super) started: AtomicBool,
     /// How often each task ran.
     pub(super) passes: Mutex<HashMap<TaskId, u32>>,
 }
@@ -34,6 +35,7 @@ impl BatchRun {
             index,
             hosts,
             ended: AtomicBool::new(false),
+            started: AtomicBool::new(play.started.unwrap_or_else(|| run.started.load(Ordering::SeqCst))),
             passes: Mutex::default(),
         }
     }
@@ -45,28 +47,33 @@ impl BatchRun {
 
     /// The same, with what a task says of `any_errors_fatal`.
     pub(super) fn judge_as(&self, any_errors_fatal: bool) {
-        if self.play.halted.load(Ordering::SeqCst) {
-            return;
-        }
-        let standing = |hosts: &[Arc<Host>]| -> Vec<(String, Standing)> {
-            hosts.iter().map(|host| (host.name.clone(), host.standing())).collect()
-        };
-        let (batch, play) = (standing(&self.hosts), standing(&self.play.hosts));
-        fn borrow(list: &[(String, Standing)]) -> Vec<(&str, Standing)> {
-            list.iter().map(|(name, standing)| (name.as_str(), *standing)).collect()
-        }
-        let limits = Limits { any_errors_fatal, ..self.play.limits.clone() };
-        if let Some(halt) = judge(&limits, &borrow(&batch), &borrow(&play)) {
-            self.play.progress.halt(&self.run, &self.play, halt);
-        }
+        self.play.judge(&self.run, Some(self.index), any_errors_fatal, false);
     }
 
     /// Takes its hosts through the whole play.
     pub(super) async fn run(self: Arc<Self>) {
         let (run, play) = (&self.run, &self.play);
+        let live = self.gate(self.hosts.clone()).await;
+        // Nothing was done to any of them yet: where the gate does not hold for one, none begins.
+        if !self.is_held_back() {
+            self.work(live).await;
+            let through = self.gate(self.through()).await;
+            self.verify_all().await;
+            self.judge();
+            self.bake(through).await;
+        }
+        let ended = run.resumption.as_ref().is_some_and(|how| how.past.batch_ended(play.plan.id, self.index));
+        if ended && self.hosts.iter().all(|host| !host.state().past_over) {
+            return;
+        }
+        run.bus.emit(EventKind::BatchFinished { play: play.plan.id, batch: self.index });
+    }
+
+    /// Facts, sections and handlers.
+    async fn work(self: &Arc<Self>, hosts: Vec<Arc<Host>>) {
+        let (run, play) = (&self.run, &self.play);
         let none: Locals = Arc::new(HashMap::new());
-        let gate: Vec<Item> = play.plan.gate.iter().map(|task| Item::Task(Arc::clone(task))).collect();
-        let mut live = self.items(&gate, self.hosts.clone(), Rescue::None, false, Arc::clone(&none), 0).await;
+        let mut live = hosts;
         if !play.lazy_facts
             && run.wants_facts(play).await
             && let Some(setup) = gathering(&play.plan)
@@ -86,13 +93,5 @@ impl BatchRun {
             }
             live.retain(|host| host.standing() == Standing::Active);
         }
-        self.items(&gate, live, Rescue::None, true, none, 0).await;
-        self.verify_all().await;
-        self.judge();
-        let ended = run.resumption.as_ref().is_some_and(|how| how.past.batch_ended(play.plan.id, self.index));
-        if ended && self.hosts.iter().all(|host| !host.state().past_over) {
-            return;
-        }
-        run.bus.emit(EventKind::BatchFinished { play: play.plan.id, batch: self.index });
     }
 }

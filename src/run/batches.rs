@@ -1,5 +1,9 @@
-//! The batches of a play. Here alone is decided which hosts are next ([`Queue::next`]) and whether they may begin
-//! ([`Progress::open`]); everything that takes part in those decisions meets here.
+//! The batches of a play, or the hosts of its window, each of which is a batch of its own. Here alone is decided which hosts are
+//! next ([`Queue::next`]) and whether they may begin ([`Progress::open`]); everything that takes part in those decisions meets
+//! here.
+//!
+//! A window starts a host whenever one finishes. Who failed stays out for good and keeps its place in the window: never more hosts
+//! are out than `max_unavailable` allows, the failed ones included, and never hosts of two values of `serial_by`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
@@ -10,14 +14,17 @@ use tokio::task::JoinSet;
 use super::Run;
 use super::batch::BatchRun;
 use super::gather::compare;
-use super::guard::Standing;
+use super::guard::{Entry, Rules, Standing};
 use super::host::Host;
 use super::permission::Permission;
 use super::play::{PlayRun, said};
 use super::render::Room;
 use crate::base::{Value, to_text};
 use crate::event::{EventKind, Halt};
-use crate::plan::{Batches, Serial};
+use crate::plan::{Batches, Serial, Window};
+
+/// What a lost host counts as whose `serial_by` can't be worked out any more: a value that no other host has.
+const NOT_KNOWN: &str = "(not known)";
 
 /// Which hosts of a play are at work.
 #[derive(Default)]
@@ -29,6 +36,10 @@ struct AtWork {
     batches: BTreeMap<u32, Vec<Arc<Host>>>,
     /// The hosts of the batch that began last.
     last: Vec<Arc<Host>>,
+    /// The batch of each host that began, or was lost before its batch did.
+    began: HashMap<String, u32>,
+    /// What `serial_by` says of each host.
+    groups: HashMap<String, String>,
 }
 
 impl Progress {
@@ -39,29 +50,34 @@ impl Progress {
     /// The hosts of the batch that a host is in; of the one that began last for all others.
     pub(super) fn batch_of(&self, host: &str) -> Vec<Arc<Host>> {
         let at_work = self.lock();
-        let its = at_work.batches.values().find(|hosts| hosts.iter().any(|other| other.name == host));
+        let its = at_work.began.get(host).and_then(|batch| at_work.batches.get(batch));
         its.unwrap_or(&at_work.last).clone()
     }
 
     /// Begins a batch, unless the play was halted meanwhile. What halts a play takes the same lock, so that no batch begins after
     /// the event that says so.
-    fn open(&self, run: &Run, play: &PlayRun, index: u32, batches: u32, hosts: &[Arc<Host>]) -> bool {
+    fn open(&self, run: &Run, play: &PlayRun, turn: &Turn, batches: u32, hosts: &[Arc<Host>]) -> bool {
         let mut at_work = self.lock();
         if play.halted.load(Ordering::SeqCst) {
             return false;
         }
-        at_work.batches.insert(index, hosts.to_vec());
+        at_work.batches.insert(turn.index, hosts.to_vec());
         at_work.last = hosts.to_vec();
-        let begun = run.resumption.as_ref().is_some_and(|how| how.past.batch(play.plan.id, index).is_some());
-        if !begun {
+        at_work.began.extend(turn.lost.iter().chain(hosts).map(|host| (host.name.clone(), turn.index)));
+        if !turn.known {
             let hosts = hosts.iter().map(|host| host.name.clone()).collect();
-            run.bus.emit(EventKind::BatchStarted { play: play.plan.id, batch: index, batches, hosts });
+            run.bus.emit(EventKind::BatchStarted { play: play.plan.id, batch: turn.index, batches, hosts });
         }
         true
     }
 
     fn close(&self, index: u32) {
         self.lock().batches.remove(&index);
+    }
+
+    /// Whether no batch is under way.
+    fn is_idle(&self) -> bool {
+        self.lock().batches.is_empty()
     }
 
     /// Stops the play, once: nothing new is begun.
@@ -72,70 +88,218 @@ impl Progress {
             run.bus.emit(EventKind::Halted { play: play.plan.id, halt });
         }
     }
+
+    /// The ledger's lines for hosts.
+    pub(super) fn entries(&self, hosts: &[Arc<Host>]) -> Vec<Entry> {
+        let at_work = self.lock();
+        let entry = |host: &Arc<Host>| {
+            let state = host.state();
+            Entry {
+                name: host.name.clone(),
+                standing: state.standing,
+                batch: at_work.began.get(&host.name).copied(),
+                group: at_work.groups.get(&host.name).cloned(),
+                refusal: state.refusal.clone(),
+            }
+        };
+        hosts.iter().map(entry).collect()
+    }
+
+    /// What `serial_by` says of each host that is out: at work, or lost.
+    fn out(&self, hosts: &[Arc<Host>]) -> Vec<Option<String>> {
+        let at_work = self.lock();
+        let is_at_work = |host: &Host| at_work.began.get(&host.name).is_some_and(|b| at_work.batches.contains_key(b));
+        let out = hosts.iter().filter(|host| host.standing().is_out() || is_at_work(host));
+        out.map(|host| at_work.groups.get(&host.name).cloned()).collect()
+    }
+
+    fn group_of(&self, host: &str) -> Option<String> {
+        self.lock().groups.get(host).cloned()
+    }
+}
+
+/// The hosts that begin next.
+struct Turn {
+    /// The batch.
+    index: u32,
+    /// Its hosts.
+    hosts: Vec<Arc<Host>>,
+    /// Hosts of the batch that are lost already: Ansible counts them.
+    lost: Vec<Arc<Host>>,
+    /// An earlier process of the run began it.
+    known: bool,
+    /// How the queue was before, to put them back.
+    before: (Way, Vec<usize>),
 }
 
 /// What may begin.
 enum Next {
     /// These hosts, together.
-    Begin(Vec<Arc<Host>>),
+    Begin(Turn),
     /// Nothing before a batch at work has ended.
     Later,
     /// Nothing any more.
     Over,
 }
 
+/// How hosts are taken.
+#[derive(Clone)]
+enum Way {
+    Batches(Batches),
+    Window(Window),
+}
+
 /// The hosts of a play that are still to come.
 struct Queue {
     run: Arc<Run>,
     play: Arc<PlayRun>,
-    batches: Batches,
+    way: Way,
+    /// Places in the list of hosts that the play names.
     remaining: Vec<usize>,
-    /// What `serial_by` says of each host, as looked at when the play began.
-    groups: HashMap<usize, Value>,
+    /// The next batch.
+    index: u32,
 }
 
 impl Queue {
     async fn new(run: &Arc<Run>, play: &Arc<PlayRun>) -> Result<Self, String> {
-        let remaining: Vec<usize> = (0..play.hosts.len()).collect();
-        let groups = run.values_of(play, play.plan.serial_by.as_ref(), &remaining, "serial_by").await?;
-        let batches = Batches::new(sizes(run, play).await?, play.hosts.len());
-        Ok(Self { run: Arc::clone(run), play: Arc::clone(play), batches, remaining, groups })
+        let way = match play.limits.window {
+            Some(window) => Way::Window(window),
+            None => Way::Batches(Batches::new(sizes(run, play).await?, play.named.len())),
+        };
+        let values = run.values_of(play, play.plan.serial_by.as_ref(), &play.hosts, "serial_by").await?;
+        let mut groups: HashMap<String, String> =
+            play.hosts.iter().zip(&values).map(|(host, value)| (host.name.clone(), to_text(value))).collect();
+        if let (Some(expression), Way::Window(_)) = (&play.plan.serial_by, &way) {
+            for host in play.named.iter().filter(|host| host.standing().is_out()) {
+                let value = Room::new(run, host, Some(play)).evaluate(expression).await;
+                groups.insert(host.name.clone(), value.map_or_else(|_| NOT_KNOWN.to_owned(), |value| to_text(&value)));
+            }
+        }
+        play.progress.lock().groups = groups;
+        let mut queue = Self { run: Arc::clone(run), play: Arc::clone(play), way, remaining: Vec::new(), index: 0 };
+        queue.remaining = (0..play.named.len()).filter(|at| queue.keeps_lost() || queue.is_able(*at)).collect();
+        Ok(queue)
+    }
+
+    /// Ansible cuts its batches from all hosts, those that earlier plays lost included.
+    fn keeps_lost(&self) -> bool {
+        let own = self.play.plan.order_by.is_some() || self.play.plan.serial_by.is_some();
+        self.run.options.rules == Rules::Ansible && !own && matches!(self.way, Way::Batches(_))
+    }
+
+    fn host(&self, at: usize) -> Option<&Arc<Host>> {
+        self.play.named.get(at)
+    }
+
+    fn is_able(&self, at: usize) -> bool {
+        self.host(at).is_some_and(|host| host.standing() == Standing::Active)
+    }
+
+    fn group_of(&self, at: usize) -> Option<String> {
+        self.play.progress.group_of(&self.host(at)?.name)
     }
 
     /// How many batches there will be when every host stays.
     fn count(&self) -> u32 {
-        self.batches.count(&self.remaining, &|host| self.groups.get(&host).map(to_text))
+        match &self.way {
+            Way::Batches(batches) => batches.count(&self.remaining, &|at| self.group_of(at)),
+            Way::Window(_) => u32::try_from(self.remaining.len()).unwrap_or(u32::MAX),
+        }
     }
 
-    /// The hosts of a batch that an earlier process of this run began. They leave the queue.
-    fn known(&mut self, index: u32) -> Option<Vec<Arc<Host>>> {
+    /// The hosts of the next batch, where an earlier process of this run began it. They leave the queue.
+    fn known(&mut self) -> Option<Vec<Arc<Host>>> {
         let past = &self.run.resumption.as_ref()?.past;
-        let names = past.batch(self.play.plan.id, index)?;
-        self.batches.pass();
+        let names = past.batch(self.play.plan.id, self.index)?;
+        if let Way::Batches(batches) = &mut self.way {
+            batches.pass();
+        }
         let play = Arc::clone(&self.play);
         let is_in = |host: &Host| names.iter().any(|name| *name == host.name);
-        self.remaining.retain(|at| !play.hosts.get(*at).is_some_and(|host| is_in(host)));
+        self.remaining.retain(|at| !play.named.get(*at).is_some_and(|host| is_in(host)));
         Some(names.iter().filter_map(|name| play.hosts.iter().find(|host| host.name == *name).cloned()).collect())
     }
 
-    /// The hosts that begin next, given how many batches are at work. They leave the queue.
-    async fn next(&mut self, at_work: usize, index: u32) -> Result<Next, String> {
-        if at_work > 0 {
-            return Ok(Next::Later);
-        }
+    /// The hosts that begin next. They leave the queue. Batches that an earlier process of the run began come first, under their
+    /// own numbers.
+    async fn next(&mut self) -> Result<Next, String> {
         let play = Arc::clone(&self.play);
-        if let Some(hosts) = self.known(index) {
-            return Ok(Next::Begin(hosts));
+        loop {
+            let out = match &self.way {
+                Way::Batches(_) if !play.progress.is_idle() => return Ok(Next::Later),
+                Way::Batches(_) => Vec::new(),
+                Way::Window(window) => {
+                    let out = play.progress.out(&play.named);
+                    if out.len() >= window.most() {
+                        return Ok(Next::Later);
+                    }
+                    out
+                }
+            };
+            let before = (self.way.clone(), self.remaining.clone());
+            if let Some(hosts) = self.known() {
+                let index = self.index;
+                self.index += 1;
+                if hosts.is_empty() {
+                    continue;
+                }
+                return Ok(Next::Begin(Turn { index, hosts, lost: Vec::new(), known: true, before }));
+            }
+            let keep: Vec<usize> =
+                self.remaining.iter().copied().filter(|at| self.keeps_lost() || self.is_able(*at)).collect();
+            self.remaining = keep;
+            if self.remaining.is_empty() {
+                return Ok(Next::Over);
+            }
+            let ranks = self.order().await?;
+            let rank_of = |at: usize| ranks.get(&at).copied().unwrap_or_default();
+            let before = (self.way.clone(), self.remaining.clone());
+            let mut remaining = std::mem::take(&mut self.remaining);
+            let mut way = self.way.clone();
+            let chosen = match &mut way {
+                Way::Batches(batches) => batches.next(&mut remaining, &|at| self.group_of(at), &rank_of),
+                Way::Window(window) => {
+                    let one = window.next(&remaining, &out, &|at| self.group_of(at), &rank_of);
+                    remaining.retain(|at| one != Some(*at));
+                    one.into_iter().collect()
+                }
+            };
+            (self.way, self.remaining) = (way, remaining);
+            if chosen.is_empty() {
+                return Ok(Next::Later);
+            }
+            let chosen: Vec<Arc<Host>> = chosen.iter().filter_map(|at| self.host(*at).cloned()).collect();
+            let (hosts, lost): (Vec<_>, Vec<_>) =
+                chosen.into_iter().partition(|host| host.standing() == Standing::Active);
+            if !hosts.is_empty() {
+                let index = self.index;
+                self.index += 1;
+                return Ok(Next::Begin(Turn { index, hosts, lost, known: false, before }));
+            }
         }
-        self.remaining.retain(|host| play.hosts.get(*host).is_some_and(|host| host.standing() == Standing::Active));
-        if let Some(expression) = &play.plan.order_by {
-            let values = self.run.values_of(&play, Some(expression), &self.remaining, "order_by").await?;
-            self.remaining.sort_by(|a, b| compare(values.get(a), values.get(b)));
+    }
+
+    /// Brings the hosts that remain into the order of `order_by`, as it is now, and ranks them by it.
+    async fn order(&mut self) -> Result<HashMap<usize, usize>, String> {
+        let Some(expression) = &self.play.plan.order_by else { return Ok(HashMap::new()) };
+        let hosts: Vec<Arc<Host>> = self.remaining.iter().filter_map(|at| self.host(*at).cloned()).collect();
+        let values = self.run.values_of(&self.play, Some(expression), &hosts, "order_by").await?;
+        let mut sorted: Vec<(usize, Value)> = self.remaining.iter().copied().zip(values).collect();
+        sorted.sort_by(|(_, a), (_, b)| compare(Some(a), Some(b)));
+        let mut ranks = HashMap::new();
+        let mut rank = 0;
+        for (place, (at, value)) in sorted.iter().enumerate() {
+            let before = place.checked_sub(1).and_then(|place| sorted.get(place));
+            rank += usize::from(before.is_some_and(|(_, before)| compare(Some(before), Some(value)).is_ne()));
+            ranks.insert(*at, rank);
         }
-        let groups = &self.groups;
-        let chosen = self.batches.next(&mut self.remaining, &|host| groups.get(&host).map(to_text));
-        let hosts: Vec<Arc<Host>> = chosen.iter().filter_map(|at| play.hosts.get(*at).cloned()).collect();
-        Ok(if hosts.is_empty() { Next::Over } else { Next::Begin(hosts) })
+        self.remaining = sorted.into_iter().map(|(at, _)| at).collect();
+        Ok(ranks)
+    }
+
+    fn put_back(&mut self, turn: Turn) {
+        (self.way, self.remaining) = turn.before;
+        self.index = turn.index;
     }
 }
 
@@ -154,34 +318,26 @@ impl Run {
                 name: play.name.clone(),
                 hosts: play.hosts.iter().map(|host| host.name.clone()).collect(),
                 batches: count,
-                order: order_text(play, &queue.batches, count),
+                order: order_text(play, &queue.way, count),
                 tasks: play.plan.task_count,
             });
         }
-        let mut at_work: JoinSet<u32> = JoinSet::new();
-        let mut index = 0;
+        let fatal = play.limits.any_errors_fatal;
+        // What earlier plays lost counts.
+        play.judge(self, None, fatal, false);
+        let mut at_work: JoinSet<()> = JoinSet::new();
         let mut wrong = None;
         loop {
             while wrong.is_none() && self.goes_on(play) {
-                match queue.next(at_work.len(), index).await {
-                    Ok(Next::Begin(hosts)) => {
-                        let Permission::Go(admitted) = self.permission(play, index, hosts).await else { break };
-                        if admitted.hosts.is_empty() {
-                            // A batch that was begun before keeps its number when all of its hosts were left out since.
-                            index += u32::from(past.is_some_and(|past| past.batch(play.plan.id, index).is_some()));
-                            continue;
-                        }
-                        if !play.progress.open(self, play, index, count.max(index + 1), &admitted.hosts) {
+                match queue.next().await {
+                    Ok(Next::Begin(turn)) => {
+                        if !self.begin_batch(play, &mut queue, turn, count, &mut at_work).await {
                             break;
                         }
-                        let batch = Arc::new(BatchRun::new(self, play, index, admitted.hosts.clone()));
-                        at_work.spawn(async move {
-                            let _admitted = admitted;
-                            let index = batch.index;
-                            batch.run().await;
-                            index
-                        });
-                        index += 1;
+                    }
+                    Ok(Next::Later) if play.progress.is_idle() => {
+                        play.judge(self, None, fatal, true);
+                        break;
                     }
                     Ok(Next::Later | Next::Over) => break,
                     Err(reason) => wrong = Some(reason),
@@ -189,7 +345,7 @@ impl Run {
             }
             match at_work.join_next().await {
                 None => break,
-                Some(Ok(done)) => play.progress.close(done),
+                Some(Ok(())) => {}
                 Some(Err(error)) => {
                     wrong = Some(format!(
                         "a bug of stagger ended a batch: please report it; nothing more is started: {error}"
@@ -202,6 +358,51 @@ impl Run {
             self.bus.emit(EventKind::PlayFinished { play: play.plan.id });
         }
         wrong.map_or(Ok(()), Err)
+    }
+
+    /// Begins a batch when it may; false when nothing more may begin.
+    async fn begin_batch(
+        self: &Arc<Self>,
+        play: &Arc<PlayRun>,
+        queue: &mut Queue,
+        turn: Turn,
+        count: u32,
+        at_work: &mut JoinSet<()>,
+    ) -> bool {
+        let Permission::Go(admitted) = self.permission(play, turn.index, turn.hosts.clone()).await else {
+            return false;
+        };
+        if admitted.hosts.is_empty() {
+            // A batch that was begun before keeps its number when all of its hosts were left out since.
+            queue.index = turn.index + u32::from(turn.known);
+            return true;
+        }
+        let mut turn = turn;
+        if admitted.waited && !turn.known && play.plan.order_by.is_some() {
+            // Leaders move while a person thinks: who would be next now?
+            let asked: Vec<String> = admitted.hosts.iter().map(|host| host.name.clone()).collect();
+            queue.put_back(turn);
+            match queue.next().await {
+                Ok(Next::Begin(again)) if again.hosts.iter().map(|host| &host.name).eq(&asked) => turn = again,
+                Ok(Next::Begin(again)) => {
+                    // Somebody else, who has to be asked for.
+                    queue.put_back(again);
+                    return true;
+                }
+                _ => return true,
+            }
+        }
+        if !play.progress.open(self, play, &turn, count.max(turn.index + 1), &admitted.hosts) {
+            return false;
+        }
+        let batch = Arc::new(BatchRun::new(self, play, turn.index, admitted.hosts.clone()));
+        at_work.spawn(async move {
+            let (index, play) = (batch.index, Arc::clone(&batch.play));
+            batch.run().await;
+            play.progress.close(index);
+            drop(admitted);
+        });
+        true
     }
 
     /// Whether a further batch may begin.
@@ -223,15 +424,23 @@ async fn sizes(run: &Arc<Run>, play: &Arc<PlayRun>) -> Result<Vec<Serial>, Strin
     values.iter().map(Serial::parse).collect()
 }
 
-fn order_text(play: &PlayRun, batches: &Batches, count: u32) -> String {
+/// How hosts are taken, for people: `one at a time, leader last`, `up to 3 out at once, one rack at a time`.
+fn order_text(play: &PlayRun, way: &Way, count: u32) -> String {
     let mut parts = Vec::new();
-    if batches.is_rolling() {
-        let first = batches.first_size();
-        parts.push(if count as usize == play.hosts.len() {
-            "one at a time".to_owned()
-        } else {
-            format!("up to {first} at a time")
-        });
+    match way {
+        Way::Window(window) if window.most() == 1 => parts.push("one out at once".to_owned()),
+        Way::Window(window) => parts.push(format!("up to {} out at once", window.most())),
+        Way::Batches(batches) if batches.is_rolling() => {
+            parts.push(if count as usize == play.hosts.len() {
+                "one at a time".to_owned()
+            } else {
+                format!("up to {} at a time", batches.first_size())
+            });
+        }
+        Way::Batches(_) => {}
+    }
+    if let Some(expression) = &play.plan.serial_by {
+        parts.push(format!("one {} at a time", last_word(expression.text())));
     }
     if let Some(expression) = &play.plan.order_by {
         // `mesos.is_leader` is false before true: the leader comes last.
@@ -240,4 +449,10 @@ fn order_text(play: &PlayRun, batches: &Batches, count: u32) -> String {
         parts.push(last.map_or_else(|| format!("by {text}"), |name| format!("{name} last")));
     }
     parts.join(", ")
+}
+
+/// What an expression is about, where it is a name or the member of one: `rack` of `facts.rack`.
+fn last_word(text: &str) -> &str {
+    let word = text.rsplit_once('.').map_or(text, |(_, word)| word);
+    if !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || c == '_') { word } else { text }
 }

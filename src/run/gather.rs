@@ -24,30 +24,28 @@ impl Run {
         }
     }
 
-    /// The value of an expression for each host, with facts of the cluster asked anew.
+    /// The value of an expression for each host in their order, with facts of the cluster asked anew; empty without one.
     pub(super) async fn values_of(
         self: &Arc<Self>,
         play: &Arc<PlayRun>,
         expression: Option<&Expression>,
-        hosts: &[usize],
+        hosts: &[Arc<Host>],
         keyword: &str,
-    ) -> Result<HashMap<usize, Value>, String> {
-        let Some(expression) = expression else { return Ok(HashMap::new()) };
+    ) -> Result<Vec<Value>, String> {
+        let Some(expression) = expression else { return Ok(Vec::new()) };
         // Leaders move: what an expression says of the cluster is looked at again.
         for module in
             modules::LIVE_FACTS.iter().filter(|live| expression.names().iter().any(|name| name == live.variable))
         {
-            let names: Vec<Arc<Host>> = hosts.iter().filter_map(|at| play.hosts.get(*at).cloned()).collect();
-            self.refresh(play, module.module, &names).await?;
+            self.refresh(play, module.module, hosts).await?;
         }
-        let mut values = HashMap::new();
-        for at in hosts {
-            let Some(host) = play.hosts.get(*at) else { continue };
+        let mut values = Vec::new();
+        for host in hosts {
             let room = Room::new(self, host, Some(play));
             let value = room.evaluate(expression).await.map_err(|trouble| {
                 format!("`{keyword}: {}` can't be worked out for {}: {}", expression.text(), host.name, said(&trouble))
             })?;
-            values.insert(*at, value);
+            values.push(value);
         }
         Ok(values)
     }
@@ -112,6 +110,7 @@ impl Run {
             host: Arc::clone(host),
             target: Arc::clone(host),
             check: false,
+            glance: false,
             diff: false,
             no_log: false,
             timeout: self.options.task_timeout,

@@ -1,11 +1,17 @@
-//! Go or halt: one pure function over the ledger of host standings, asked after every task and every batch.
+//! Go or halt: one pure function over the ledger of host states, asked after every task and every batch, and before the first.
 //!
 //! An unreachable host counts as failed for every guard (facts/peers.md, pain 1), and nothing weakens one: neither `always:`
-//! sections nor handlers. The two sets of rules differ in when a guard that nobody wrote fires, and in what happens to the hosts
-//! at work after one fired; not in what a guard counts.
+//! sections nor handlers nor `ignore_errors` at a gate. The two sets of rules differ in when a guard that nobody wrote fires, in
+//! what happens to the hosts at work after one fired, and in what `max_fail_percentage` is a part of: Ansible divides all hosts
+//! that failed in the run by the size of the batch, hosts that failed before included in both; we divide what failed in the batch
+//! by the hosts that began in it. Limits that count hosts of the whole play (`max_fail`, `max_unavailable`) count those that an
+//! earlier play lost too: a dead host is dead whichever play found it.
 
 use crate::event::Halt;
-use crate::plan::Serial;
+use crate::plan::{Serial, Window};
+
+/// How many hosts are named when many are out.
+const NAMED: usize = 5;
 
 /// Whose rules hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,47 @@ impl Standing {
     }
 }
 
+/// A condition of the play that did not hold on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// `gate` or `bake`.
+    pub(crate) guard: &'static str,
+    /// Which condition, and what it said.
+    pub(crate) value: String,
+}
+
+/// A line of the ledger: a host that the play names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    /// Its name.
+    pub(crate) name: String,
+    /// How it stands.
+    pub(crate) standing: Standing,
+    /// The batch in which it began; `None` before that, and for a host that an earlier play lost.
+    pub(crate) batch: Option<u32>,
+    /// What `serial_by` says of it.
+    pub(crate) group: Option<String>,
+    /// A condition that did not hold on it.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Entry {
+    fn is_out(&self) -> bool {
+        self.standing.is_out()
+    }
+}
+
+/// The state of all hosts that a play names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Ledger {
+    /// The hosts, in the play's order.
+    pub(crate) hosts: Vec<Entry>,
+    /// How many hosts of the run are out that this play does not name.
+    pub(crate) elsewhere: usize,
+    /// Nothing is at work, and the window lets none of the hosts that remain begin.
+    pub(crate) stuck: bool,
+}
+
 /// The guards of a play.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Limits {
@@ -47,63 +94,127 @@ pub(crate) struct Limits {
     pub(crate) rolling: bool,
     /// `any_errors_fatal`.
     pub(crate) any_errors_fatal: bool,
-    /// `max_fail_percentage` of a batch.
+    /// `max_fail_percentage` of a batch, or of the play where hosts are taken through a window.
     pub(crate) max_fail_percentage: Option<f64>,
     /// `max_fail` of the whole play.
     pub(crate) max_fail: Option<Serial>,
+    /// `max_unavailable`: how many hosts may be out at once; `None` where hosts are taken in batches.
+    pub(crate) window: Option<Window>,
 }
 
-/// Looks at the hosts of a batch, and at all hosts that the play names; the first guard that fires is the answer.
-pub(crate) fn judge(limits: &Limits, batch: &[(&str, Standing)], play: &[(&str, Standing)]) -> Option<Halt> {
-    let out = |hosts: &[(&str, Standing)]| hosts.iter().filter(|(_, standing)| standing.is_out()).count();
-    let last = batch.iter().rev().find(|(_, standing)| standing.is_out());
-    let failed = out(batch);
-    if failed == 0 {
+/// Looks at the ledger after something happened in a batch (`None`: before the first); the first guard that fires is the
+/// answer.
+pub(crate) fn judge(limits: &Limits, ledger: &Ledger, batch: Option<u32>) -> Option<Halt> {
+    let all = &ledger.hosts;
+    let play_out: Vec<&Entry> = all.iter().filter(|host| host.is_out()).collect();
+    if play_out.is_empty() && ledger.elsewhere == 0 && all.iter().all(|host| host.refusal.is_none()) {
         return None;
     }
-    let halt = |guard: &str, value: String| {
-        Some(Halt { guard: guard.to_owned(), host: last.map(|(name, _)| (*name).to_owned()), value })
+    // A window is one long batch for what counts hosts of a batch.
+    let members: Vec<&Entry> = match (limits.window, batch) {
+        (Some(_), _) => all.iter().filter(|host| host.batch.is_some()).collect(),
+        (None, Some(batch)) => all.iter().filter(|host| host.batch == Some(batch)).collect(),
+        (None, None) => Vec::new(),
     };
-    let what = |(name, standing): &(&str, Standing)| match standing {
-        Standing::Unreachable => format!("{name} is unreachable"),
-        _ => format!("{name} failed"),
-    };
-    let who = batch.iter().filter(|(_, s)| s.is_out()).map(what).collect::<Vec<_>>().join(", ");
-    if limits.any_errors_fatal {
-        return halt("any_errors_fatal", who);
+    let out: Vec<&Entry> = members.iter().copied().filter(|host| host.is_out()).collect();
+    let last = out.last().or(play_out.last()).map(|host| host.name.clone());
+    let halt = |guard: &str, value: String| Some(Halt { guard: guard.to_owned(), host: last.clone(), value });
+    if let Some((host, refusal)) = all.iter().find_map(|host| Some((host, host.refusal.as_ref()?))) {
+        return Some(Halt {
+            guard: refusal.guard.to_owned(),
+            host: Some(host.name.clone()),
+            value: refusal.value.clone(),
+        });
     }
-    if let Some(percent) = limits.max_fail_percentage {
+    if limits.any_errors_fatal && !out.is_empty() {
+        return halt("any_errors_fatal", who(&out));
+    }
+    if let Some(percent) = limits.max_fail_percentage
+        && !members.is_empty()
+    {
+        let (failed, of, what) = match (limits.rules, limits.window) {
+            (_, Some(_)) => (play_out.len(), all.len(), "play"),
+            (Rules::Ansible, None) => (play_out.len() + ledger.elsewhere, members.len(), "batch"),
+            (Rules::Stagger, None) => (out.len(), members.len(), "batch"),
+        };
         #[expect(clippy::cast_precision_loss, reason = "host counts are small")]
-        let share = failed as f64 * 100.0 / batch.len().max(1) as f64;
+        let share = failed as f64 * 100.0 / of.max(1) as f64;
         if share > percent {
+            let counted = if limits.rules == Rules::Ansible { &play_out } else { &out };
             let value = format!(
-                "{failed} of {} hosts of the batch are out ({share:.0} %, {percent} % allowed): {who}",
-                batch.len()
+                "{failed} out, of {of} hosts of the {what} ({share:.0} %, {percent} % allowed): {}",
+                who(counted)
             );
             return halt("max_fail_percentage", value);
         }
     }
     if let Some(most) = limits.max_fail {
-        let (allowed, all) = (most.limit(play.len()), out(play));
-        if all > allowed {
-            return halt(
-                "max_fail",
-                format!("{all} of {} hosts of the play are out, {allowed} allowed: {who}", play.len()),
+        let allowed = most.limit(all.len());
+        if play_out.len() > allowed {
+            let rounded = match most {
+                Serial::Percent(percent) => format!(" ({percent} % of {}, rounded down)", all.len()),
+                Serial::Count(_) => String::new(),
+            };
+            let value = format!(
+                "{} of {} hosts of the play are out, {allowed} allowed{rounded}: {}",
+                play_out.len(),
+                all.len(),
+                who(&play_out)
             );
+            return halt("max_fail", value);
         }
     }
     let told = limits.max_fail_percentage.is_some() || limits.max_fail.is_some();
-    if limits.rules == Rules::Stagger && limits.rolling && !told {
+    let first_stops = limits.rolling && (limits.rules == Rules::Stagger || limits.window.is_some());
+    if first_stops && !told && !out.is_empty() {
+        let keyword = if limits.window.is_some() { "max_unavailable" } else { "serial" };
         let value = format!(
-            "{who}; a rolling play stops at its first failed host unless `max_fail` or `max_fail_percentage` allows it"
+            "{}; a rolling play stops at its first failed host unless `max_fail` or `max_fail_percentage` allows it",
+            who(&out)
         );
-        return halt("serial", value);
+        return halt(keyword, value);
     }
-    if failed == batch.len() {
-        let all = if failed == 1 { "no host is left" } else { "every host of the batch is out" };
-        return halt("batch", format!("{all}: {who}"));
+    // Who says how many of the play may fail has said so of a batch of one, too.
+    let whole = !members.is_empty() && out.len() == members.len();
+    let nobody_left = play_out.len() == all.len();
+    if whole && (nobody_left || limits.window.is_none() && limits.max_fail.is_none()) {
+        let all = if out.len() == 1 { "no host is left" } else { "every host of the batch is out" };
+        return halt("batch", format!("{all}: {}", who(&out)));
     }
-    None
+    match limits.window {
+        Some(window) if ledger.stuck && play_out.len() >= window.most() => {
+            let value = format!(
+                "{} of {} hosts are out for good, and no more than {} may be out at once: {}",
+                play_out.len(),
+                all.len(),
+                window.most(),
+                who(&play_out)
+            );
+            halt("max_unavailable", value)
+        }
+        Some(_) if ledger.stuck => {
+            let group = play_out.iter().find_map(|host| host.group.as_deref()).unwrap_or("none");
+            let value = format!(
+                "no host that remains may be out together with those of `{group}` that are out for good: {}",
+                who(&play_out)
+            );
+            halt("serial_by", value)
+        }
+        _ => None,
+    }
+}
+
+/// `h1 failed, h2 is unreachable`.
+fn who(hosts: &[&Entry]) -> String {
+    let what = |host: &&Entry| match host.standing {
+        Standing::Unreachable => format!("{} is unreachable", host.name),
+        _ => format!("{} failed", host.name),
+    };
+    let mut text = hosts.iter().take(NAMED).map(what).collect::<Vec<_>>().join(", ");
+    if hosts.len() > NAMED {
+        text.push_str(&format!(" and {} more", hosts.len() - NAMED));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -115,15 +226,23 @@ mod tests {
     const U: Standing = Standing::Unreachable;
 
     fn limits(rules: Rules, rolling: bool) -> Limits {
-        Limits { rules, rolling, any_errors_fatal: false, max_fail_percentage: None, max_fail: None }
+        Limits { rules, rolling, any_errors_fatal: false, max_fail_percentage: None, max_fail: None, window: None }
+    }
+
+    /// Hosts `h1`, `h2` … of which the first are in the batch that is judged and the rest never began.
+    fn ledger(batch: &[Standing], rest: &[Standing]) -> Ledger {
+        let entry = |(at, standing): (usize, &Standing)| Entry {
+            name: format!("h{}", at + 1),
+            standing: *standing,
+            batch: (at < batch.len()).then_some(0),
+            group: None,
+            refusal: None,
+        };
+        Ledger { hosts: batch.iter().chain(rest).enumerate().map(entry).collect(), elsewhere: 0, stuck: false }
     }
 
     fn fires(limits: &Limits, batch: &[Standing], rest: &[Standing]) -> Option<String> {
-        let names = ["h1", "h2", "h3", "h4", "h5", "h6"];
-        let batch: Vec<_> = names.iter().copied().zip(batch.iter().copied()).collect();
-        let mut play = batch.clone();
-        play.extend(names.iter().copied().skip(batch.len()).zip(rest.iter().copied()));
-        judge(limits, &batch, &play).map(|halt| halt.guard)
+        judge(limits, &ledger(batch, rest), Some(0)).map(|halt| halt.guard)
     }
 
     #[test]
@@ -139,11 +258,12 @@ mod tests {
 
     #[test]
     fn a_batch_of_one_is_not_told_of_every_host() {
-        let told =
-            |batch: &[(&str, Standing)]| judge(&limits(Rules::Ansible, true), batch, batch).map(|halt| halt.value);
-        assert_eq!(told(&[("h1", F)]).as_deref(), Some("no host is left: h1 failed"));
+        let told = |batch: &[Standing]| {
+            judge(&limits(Rules::Ansible, true), &ledger(batch, &[]), Some(0)).map(|halt| halt.value)
+        };
+        assert_eq!(told(&[F]).as_deref(), Some("no host is left: h1 failed"));
         let both = "every host of the batch is out: h1 failed, h2 is unreachable";
-        assert_eq!(told(&[("h1", F), ("h2", U)]).as_deref(), Some(both));
+        assert_eq!(told(&[F, U]).as_deref(), Some(both));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use indexmap::IndexMap;
 
 use super::detach::Ended;
-use super::guard::Standing;
+use super::guard::{Refusal, Standing};
 use super::restore::Claim;
 use crate::base::{Map, Output, Value, Var};
 use crate::event::Tally;
@@ -57,6 +57,8 @@ pub(crate) struct HostState {
     pub(crate) recalled: usize,
     /// A resumed run: what of its past can be looked at, by subject.
     pub(crate) claims: IndexMap<String, Claim>,
+    /// A gate of the play that did not hold on it.
+    pub(crate) refusal: Option<Refusal>,
     /// Errors of hosts that `meta: clear_host_errors` forgives; they return in the next play.
     pub(crate) forgiven: bool,
 }
@@ -82,6 +84,7 @@ impl Host {
                 past_over: false,
                 recalled: 0,
                 claims: IndexMap::new(),
+                refusal: None,
                 forgiven: false,
             }),
             connections: tokio::sync::Mutex::new(HashMap::new()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::batch::BatchRun;
+use super::gate::refusal;
 use super::guard::Standing;
 use super::host::{Host, HostState};
 use super::outcome::HostResult;
@@ -49,8 +50,11 @@ impl BatchRun {
             Status::Failed | Status::Bug => {
                 let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name).to_owned();
                 state.failure = Some((name, result.result.clone()));
-                if rescue == Rescue::None {
+                if rescue != Rescue::Taken {
                     state.standing = Standing::Failed;
+                }
+                if rescue == Rescue::Gate {
+                    state.refusal = Some(refusal(task, &result.message));
                 }
             }
             _ => {}
@@ -67,6 +71,19 @@ impl BatchRun {
             remember(&mut state, task, result);
             if let Some(Effect::Facts { facts, .. }) = result.effects.first() {
                 set_facts(&mut state, facts);
+            }
+        }
+    }
+
+    /// What a task that ran once came to ends every host: a failure may still be rescued, a host out of reach can't be.
+    pub(super) fn fail_all(&self, task: &Task, result: &HostResult, hosts: &[Arc<Host>], rescue: Rescue) {
+        let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name);
+        let rescued = rescue == Rescue::Taken && result.status == Status::Failed;
+        for host in hosts {
+            let mut state = host.state();
+            state.failure = Some((name.to_owned(), result.result.clone()));
+            if !rescued && state.standing == Standing::Active {
+                state.standing = Standing::Failed;
             }
         }
     }

@@ -17,6 +17,7 @@ mod connect;
 mod control;
 mod controller;
 mod detach;
+mod gate;
 mod gather;
 mod guard;
 mod handlers;
@@ -379,7 +380,11 @@ impl Run {
         within: Option<Duration>,
     ) -> Result<Option<String>, String> {
         tokio::select! {
-            answer = self.person.ask(question, echo, within) => answer,
+            // Hosts that go through a window on their own may all want to ask.
+            answer = async {
+                let _turn = self.asking.lock().await;
+                self.person.ask(question, echo, within).await
+            } => answer,
             () = self.interrupt.soft.cancelled() => Err("interrupted".to_owned()),
         }
     }

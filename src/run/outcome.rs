@@ -20,6 +20,8 @@ pub(super) struct HostResult {
     /// In check mode: what is registered can't be known.
     pub(super) unknown: Option<String>,
     pub(super) effects: Vec<Effect>,
+    /// What `ignore_errors` or `ignore_unreachable` says of it, where loop items say so for themselves.
+    pub(super) ignored: Option<bool>,
 }
 
 impl HostResult {
@@ -34,6 +36,7 @@ impl HostResult {
             notified: Vec::new(),
             unknown,
             effects,
+            ignored: None,
         }
     }
 
@@ -200,6 +203,8 @@ pub(super) fn aggregate(all: Vec<HostResult>) -> HostResult {
         _ => said.first().map_or_else(|| message.to_owned(), |first| (*first).to_owned()),
     };
     let unknown = all.iter().find_map(|r| r.unknown.clone());
+    // One item whose end counts is enough.
+    let ignored = Some(all.iter().all(|result| !result.status.ends_host() || result.ignored == Some(true)));
     HostResult {
         status,
         result,
@@ -207,6 +212,7 @@ pub(super) fn aggregate(all: Vec<HostResult>) -> HostResult {
         message,
         notified: all.iter().flat_map(|r| r.notified.iter().cloned()).collect(),
         unknown,
+        ignored,
         effects: all.into_iter().flat_map(|r| r.effects).collect(),
     }
 }

@@ -1,24 +1,31 @@
 //! A play: its hosts, its variables, its options.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use super::batches::Progress;
 use super::control::Approve;
-use super::guard::{Limits, Standing};
+use super::guard::{Ledger, Limits, Standing, judge};
 use super::host::Host;
+use super::outcome::HostResult;
 use super::render::{Room, Trouble};
 use super::{Run, render};
-use crate::base::{NodeKind, TaskId, Value, to_text};
+use crate::base::{NodeKind, TaskId, Value, parse_duration, to_text};
 use crate::event::EventKind;
 use crate::inventory::{Order, Strictness};
 use crate::modules::to_bool;
-use crate::plan::{Item, Layer, Play, parse_count};
+use crate::plan::{Item, Layer, Play, Window, parse_count, parse_window};
 
 /// The name under which one include of one file was compiled.
 type IncludeKey = (PathBuf, TaskId);
+
+/// Who ran a task for all, and what came of it; locked while it runs.
+type Shared = tokio::sync::Mutex<Option<(Arc<Host>, HostResult)>>;
 
 /// A play under way.
 pub(crate) struct PlayRun {
@@ -26,14 +33,21 @@ pub(crate) struct PlayRun {
     pub(super) name: String,
     /// The hosts that take part, in order.
     pub(super) hosts: Vec<Arc<Host>>,
-    /// All hosts that its pattern names, those that failed before included.
-    pub(super) named: Vec<String>,
+    /// All hosts that its pattern names in order, those that failed before included.
+    pub(super) named: Vec<Arc<Host>>,
+    /// How many hosts of earlier plays are out that this one does not name.
+    elsewhere: usize,
     pub(super) limits: Limits,
+    /// How long its gate must go on holding after each batch.
+    pub(super) bake: Duration,
     /// When a person has to let it go on.
     pub(super) approve: Approve,
     /// Facts are gathered when something refers to one.
     pub(super) lazy_facts: bool,
     pub(super) force_handlers: bool,
+    /// Whether the task to start at was reached before this play, where its hosts go through it each on its own: then all of them
+    /// pass over the tasks before it. Else the first batch does.
+    pub(super) started: Option<bool>,
     /// `meta: end_play`.
     pub(super) ended: AtomicBool,
     /// Files that were included and compiled.
@@ -42,13 +56,49 @@ pub(crate) struct PlayRun {
     pub(super) halted: AtomicBool,
     /// Which hosts are at work, and in which batch each was.
     pub(super) progress: Progress,
+    /// What bounds a task with `throttle` across all hosts at work.
+    narrow: Mutex<HashMap<(TaskId, usize), Arc<Semaphore>>>,
+    /// What came of tasks that run once for a whole window, by task and pass.
+    shared: Mutex<HashMap<(TaskId, u32), Arc<Shared>>>,
     /// `vars_files` by host.
     pub(super) files: Mutex<HashMap<String, Arc<Vec<Layer>>>>,
 }
 
 impl PlayRun {
+    /// What bounds a task to so many hosts at once.
+    pub(super) fn narrow(&self, task: TaskId, most: usize) -> Arc<Semaphore> {
+        let mut narrow = self.narrow.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(narrow.entry((task, most)).or_insert_with(|| Arc::new(Semaphore::new(most))))
+    }
+
+    /// What comes of a task that runs once for the whole window.
+    pub(super) fn shared(&self, task: TaskId, pass: u32) -> Arc<Shared> {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(shared.entry((task, pass)).or_default())
+    }
+
     pub(super) fn files_of(&self, host: &str) -> Arc<Vec<Layer>> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned().unwrap_or_default()
+    }
+}
+
+impl PlayRun {
+    /// Asks the guards after something happened in a batch (`None`: before the first), and says so when one fires. `stuck`: nothing
+    /// is at work, and no host that remains may begin.
+    pub(super) fn judge(&self, run: &Run, batch: Option<u32>, any_errors_fatal: bool, stuck: bool) {
+        let is_counted = |host: &Arc<Host>| {
+            let state = host.state();
+            state.standing.is_out() || state.refusal.is_some()
+        };
+        let nothing = self.elsewhere == 0 && !stuck && !self.named.iter().any(is_counted);
+        if nothing || self.halted.load(Ordering::SeqCst) {
+            return;
+        }
+        let limits = Limits { any_errors_fatal, ..self.limits.clone() };
+        let ledger = Ledger { hosts: self.progress.entries(&self.named), elsewhere: self.elsewhere, stuck };
+        if let Some(halt) = judge(&limits, &ledger, batch) {
+            self.progress.halt(run, self, halt);
+        }
     }
 }
 
@@ -152,20 +202,26 @@ impl Run {
             name: String::new(),
             hosts: Vec::new(),
             named: Vec::new(),
+            elsewhere: 0,
             limits: Limits {
                 rules: self.options.rules,
                 rolling: false,
                 any_errors_fatal: false,
                 max_fail_percentage: None,
                 max_fail: None,
+                window: None,
             },
+            bake: Duration::ZERO,
             approve: Approve::None,
             lazy_facts: false,
             force_handlers: false,
+            started: None,
             ended: AtomicBool::new(false),
             included: Mutex::default(),
             halted: AtomicBool::new(false),
             progress: Progress::default(),
+            narrow: Mutex::default(),
+            shared: Mutex::default(),
             files: Mutex::default(),
         });
         Room::new(self, nobody, Some(&play))
@@ -176,8 +232,8 @@ impl Run {
         self: &Arc<Self>,
         plan: &Arc<Play>,
         name: String,
-        mut hosts: Vec<Arc<Host>>,
-        named: Vec<String>,
+        hosts: Vec<Arc<Host>>,
+        mut named: Vec<String>,
         bare: &Room,
     ) -> Result<Arc<PlayRun>, String> {
         let title = name.clone();
@@ -192,10 +248,14 @@ impl Run {
             }
         };
         let flag = |value: Option<Value>, otherwise: bool| value.and_then(|value| to_bool(&value)).unwrap_or(otherwise);
+        // A part of all hosts that the play names: one that is lost already is unavailable, too.
+        let window = option("max_unavailable").await?.map(|value| parse_window(&value)).transpose()?;
+        let window = window.map(|most| Window::new(most, named.len()));
         let percentage = option("max_fail_percentage").await?.map(|value| to_text(&value));
         let limits = Limits {
             rules: self.options.rules,
-            rolling: plan.options.get("serial").is_some_and(|node| !matches!(node.kind, NodeKind::Null)),
+            rolling: window.is_some()
+                || plan.options.get("serial").is_some_and(|node| !matches!(node.kind, NodeKind::Null)),
             any_errors_fatal: flag(option("any_errors_fatal").await?, self.options.any_errors_fatal),
             max_fail_percentage: percentage
                 .map(|text| {
@@ -209,17 +269,29 @@ impl Run {
                 .await?
                 .map(|value| parse_count(&value).map_err(|reason| format!("`max_fail`: {reason}")))
                 .transpose()?,
+            window,
         };
+        let bake = option("bake").await?.map_or(Ok(Duration::ZERO), |value| {
+            parse_duration(&to_text(&value)).map_err(|reason| format!("`bake`: {reason}"))
+        })?;
         let approve = option("approve").await?.map_or(Ok(Approve::None), |word| Approve::parse(&to_text(&word)))?;
         if let Some(order) = option("order").await? {
-            let mut names: Vec<String> = hosts.iter().map(|host| host.name.clone()).collect();
             let order = Order::parse(&to_text(&order))?;
             // The run's id decides a shuffle, so that a resumed run goes on as it began.
             let chance =
                 self.options.run_id.bytes().fold(0u64, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-            crate::inventory::sort(&mut names, order, chance);
-            hosts = names.iter().map(|name| self.hosts.get(name)).collect();
+            crate::inventory::sort(&mut named, order, chance);
         }
+        let named: Vec<Arc<Host>> = named.iter().map(|name| self.hosts.get(name)).collect();
+        let able: HashSet<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+        let hosts: Vec<Arc<Host>> = named.iter().filter(|host| able.contains(host.name.as_str())).cloned().collect();
+        let names: HashSet<&str> = named.iter().map(|host| host.name.as_str()).collect();
+        let is_lost = |host: &Host| {
+            let state = host.state();
+            state.named && state.standing.is_out() && !state.forgiven
+        };
+        let elsewhere =
+            self.hosts.all().iter().filter(|host| is_lost(host) && !names.contains(host.name.as_str())).count();
         let gather = match &plan.gather_facts {
             Some(node) => bare.render(node).await.ok().and_then(|value| to_bool(&value)),
             None if self.options.gather => Some(true),
@@ -230,15 +302,20 @@ impl Run {
             name,
             hosts,
             named,
+            elsewhere,
             limits,
+            bake,
             approve,
             lazy_facts: gather.is_none(),
             force_handlers: flag(option("force_handlers").await?, self.options.force_handlers)
                 || self.options.force_handlers,
+            started: window.map(|_| self.started.load(Ordering::SeqCst)),
             ended: AtomicBool::new(false),
             included: Mutex::default(),
             halted: AtomicBool::new(false),
             progress: Progress::default(),
+            narrow: Mutex::default(),
+            shared: Mutex::default(),
             files: Mutex::default(),
         });
         self.read_vars_files(&run).await?;

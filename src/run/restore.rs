@@ -160,6 +160,7 @@ impl BatchRun {
             notified: done.notified.clone(),
             unknown: None,
             effects: Vec::new(),
+            ignored: None,
         };
         let room = self.room(host, task, locals);
         let veiled = done.is_veiled();
@@ -295,7 +296,7 @@ impl HostTask {
     /// What the journal knows of this task, where it is the first that is not known done.
     pub(super) fn record(&self) -> Option<&Record> {
         let past = &self.run.resumption.as_ref()?.past;
-        past.of_task(&self.key, &self.host.name).filter(|_| !self.quiet)
+        past.of_task(&self.key, &self.host.name).filter(|_| !self.quiet && !self.glance)
     }
 
     /// What becomes of an act that was in flight when an earlier process ended; `None`: it is done.
@@ -347,6 +348,7 @@ impl HostResult {
             notified: done.notified.clone(),
             unknown: None,
             effects: Vec::new(),
+            ignored: None,
         }
     }
 }

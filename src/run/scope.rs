@@ -72,7 +72,7 @@ impl HostScope {
             "vars" => Var::Members(Arc::new(Everything(Arc::new(self.copy())))),
             "ansible_facts" => Var::data(Value::Object(self.facts())),
             "ansible_play_hosts" => return play_hosts(&active, false),
-            "ansible_play_hosts_all" => names(self.play.as_ref()?.named.clone()),
+            "ansible_play_hosts_all" => names(self.play.as_ref()?.named.iter().map(|host| host.name.clone()).collect()),
             "ansible_play_batch" | "play_hosts" => return play_hosts(&active, true),
             "ansible_play_name" => Var::data(self.play.as_ref()?.name.as_str()),
             "ansible_check_mode" => Var::data(options.check),

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use super::act::Acted;
 use super::attempt::HostTask;
 use super::batch::BatchRun;
-use super::guard::Standing;
+use super::gate::refusal;
+use super::guard::{Rules, Standing};
 use super::host::Host;
 use super::outcome::{HostResult, mark};
 use super::past::unseen;
@@ -29,6 +30,8 @@ pub(super) enum Rescue {
     Taken,
     /// It is the host's failure, and guards are asked.
     None,
+    /// It is a condition of the play that does not hold, and halts it.
+    Gate,
 }
 
 impl BatchRun {
@@ -45,14 +48,16 @@ impl BatchRun {
         }
         let run = &self.run;
         let name = self.name_of(task, &hosts, locals).await;
-        if !run.started.load(Ordering::SeqCst) && !task.handler {
+        let gate = rescue == Rescue::Gate;
+        if !self.started.load(Ordering::SeqCst) && !task.handler && !gate {
             let wanted = run.options.start_at.as_deref().unwrap_or_default();
             if !name_matches(wanted, &name) {
                 return hosts;
             }
+            self.started.store(true, Ordering::SeqCst);
             run.started.store(true, Ordering::SeqCst);
         }
-        if run.options.step && !run.unasked.load(Ordering::SeqCst) {
+        if run.options.step && !gate && !run.unasked.load(Ordering::SeqCst) {
             match run.ask(&format!("Perform task: {name} (N)o/(y)es/(c)ontinue: "), true, None).await {
                 Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('y') => {}
                 Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('c') => {
@@ -74,9 +79,32 @@ impl BatchRun {
         };
         // These change the run, not a host: once for all (facts/ansible.md §13).
         let bypass = matches!(task.module.name, "add_host" | "pause");
-        let key = self.key(task);
+        let mut key = self.key(task);
+        // Once for all that go through the window: who comes first does it, and the others wait for what comes of it.
+        let shared = (once && self.play.limits.window.is_some()).then(|| self.play.shared(task.id, key.pass));
+        if shared.is_some() {
+            // Whoever does it, it is the same one: a resumed run finds it whoever comes first then.
+            key.batch = 0;
+        }
+        let mut taken = match &shared {
+            Some(shared) => Some(shared.lock().await),
+            None => None,
+        };
+        if let Some((from, result)) = taken.as_ref().and_then(|taken| taken.as_ref()) {
+            self.share(task, from, result, &hosts);
+            if !ends(result.status) {
+                return hosts;
+            }
+            self.fail_all(task, result, &hosts, rescue);
+            self.judge_as(self.fatal(task, &hosts, locals).await);
+            return Vec::new();
+        }
         // Who did what is done once for all is asked of the journal.
-        let by = if once || bypass { self.did_once(&key, &hosts) } else { None };
+        let by = if once || bypass {
+            self.did_once(&key, if shared.is_some() { &self.play.named } else { &hosts })
+        } else {
+            None
+        };
         let first = by.as_ref().map_or(first, std::slice::from_ref);
         let at_work: &[Arc<Host>] = if once || bypass { first } else { &hosts };
         let recalled = match self.recall(task, at_work, &key, rescue, locals).await {
@@ -102,24 +130,20 @@ impl BatchRun {
         let results = in_order(at_work, recalled, done);
         let mut out: Vec<Arc<Host>> = Vec::new();
         for (host, result) in &results {
-            if once && at_work.len() < hosts.len() {
+            if once {
                 self.share(task, host, result, &hosts);
             }
             if ends(result.status) {
                 out.push(Arc::clone(host));
             }
         }
-        if once && !out.is_empty() {
-            // A task that runs once stands for all of them.
-            for host in hosts.iter().filter(|host| !Arc::ptr_eq(host, &out[0])) {
-                let standing = out[0].standing();
-                let mut state = host.state();
-                state.failure.clone_from(&out[0].state().failure.clone());
-                if rescue == Rescue::None && standing.is_out() {
-                    state.standing = Standing::Failed;
-                }
-            }
+        if let (true, Some((by, result))) = (once && !out.is_empty(), results.first()) {
+            let others: Vec<Arc<Host>> = hosts.iter().filter(|host| !Arc::ptr_eq(host, by)).cloned().collect();
+            self.fail_all(task, result, &others, rescue);
             out.clone_from(&hosts);
+        }
+        if let (Some(taken), Some((host, result))) = (&mut taken, results.first()) {
+            **taken = Some((Arc::clone(host), result.clone()));
         }
         if !fresh.is_empty() {
             run.bus.emit(EventKind::TaskFinished { key });
@@ -140,10 +164,13 @@ impl BatchRun {
             }
             out.clone_from(&hosts);
         }
-        if !out.is_empty() && rescue == Rescue::None
+        if !out.is_empty() && rescue != Rescue::Taken
             || results.iter().any(|(_, r)| matches!(r.status, Status::Unreachable | Status::Unknown))
         {
             self.judge_as(self.fatal(task, &hosts, locals).await);
+        } else if run.options.rules == Rules::Ansible {
+            // Ansible looks after every task: what earlier batches lost may be too much for a smaller one.
+            self.judge();
         }
         hosts.into_iter().filter(|host| !out.iter().any(|gone| Arc::ptr_eq(gone, host))).collect()
     }
@@ -157,7 +184,8 @@ impl BatchRun {
         locals: &Locals,
         throttle: Option<usize>,
     ) -> Vec<(Arc<Host>, HostResult)> {
-        let narrow = throttle.map(|most| Arc::new(Semaphore::new(most.max(1))));
+        // Across all hosts at work, also where each goes through a window on its own.
+        let narrow = throttle.map(|most| self.play.narrow(task.id, most.max(1)));
         let mut set: JoinSet<(usize, HostResult)> = JoinSet::new();
         for (at, host) in hosts.iter().enumerate() {
             let (batch, task, host, key) = (Arc::clone(self), Arc::clone(task), Arc::clone(host), key.clone());
@@ -183,14 +211,14 @@ impl BatchRun {
             .iter()
             .zip(results)
             .map(|(host, result)| {
-                let result = result.unwrap_or_else(|| self.bug(task, host, key));
+                let result = result.unwrap_or_else(|| self.bug(task, host, key, rescue));
                 (Arc::clone(host), result)
             })
             .collect()
     }
 
     /// A panic of ours is that host's outcome, not the end of the run.
-    fn bug(&self, task: &Task, host: &Arc<Host>, key: &TaskKey) -> HostResult {
+    fn bug(&self, task: &Task, host: &Arc<Host>, key: &TaskKey, rescue: Rescue) -> HostResult {
         let message = format!(
             "a bug of stagger in `{}`: please report it; what was done on the host is not known",
             task.module.name
@@ -200,6 +228,9 @@ impl BatchRun {
         let tally = {
             let mut state = host.state();
             state.standing = Standing::Failed;
+            if rescue == Rescue::Gate {
+                state.refusal = Some(refusal(task, &result.message));
+            }
             state.tally.failed += 1;
             state.tally
         };
@@ -240,11 +271,16 @@ impl BatchRun {
         }
         mark(&mut result);
         let keyword = async |name: &str| room.flag(task.keywords.get(name), false).await.unwrap_or(false);
-        if result.status == Status::Failed && keyword("ignore_errors").await {
-            result.status = Status::Ignored;
-        }
-        if result.status == Status::Unreachable && keyword("ignore_unreachable").await {
-            result.status = Status::Ignored;
+        let weakens = rescue != Rescue::Gate;
+        if weakens && matches!(result.status, Status::Failed | Status::Unreachable) {
+            // In a loop each item says for itself whether its end is to be ignored.
+            let ignored = match result.ignored {
+                Some(ignored) => ignored,
+                None => keyword(ignoring(result.status)).await,
+            };
+            if ignored {
+                result.status = Status::Ignored;
+            }
         }
         self.keep(task, host, &result, rescue);
         let rescued = result.status == Status::Failed && rescue == Rescue::Taken;
@@ -282,6 +318,7 @@ impl BatchRun {
             host: Arc::clone(host),
             target: Arc::clone(host),
             check: options.check,
+            glance: false,
             diff: options.diff,
             no_log: false,
             timeout: options.task_timeout,
@@ -380,6 +417,11 @@ impl BatchRun {
 
 /// Variables for one use, by host.
 pub(super) type Locals = Arc<std::collections::HashMap<String, indexmap::IndexMap<String, Var>>>;
+
+/// The keyword that lets a host go on after this.
+pub(super) fn ignoring(status: Status) -> &'static str {
+    if status == Status::Unreachable { "ignore_unreachable" } else { "ignore_errors" }
+}
 
 /// Whether a host is out after this.
 pub(super) fn ends(status: Status) -> bool {
