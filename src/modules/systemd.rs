@@ -1,6 +1,6 @@
 //! `systemd`: what only systemd has (masking, its own reload), and what `service` does, for a unit.
 
-use super::service::{Seen, Service, Wanted, checked_name, last_pid};
+use super::service::{Seen, Service, Wanted, checked_name, last_pid, quoted};
 use super::{
     Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, Rule, State, Step, step,
 };
@@ -169,7 +169,7 @@ impl State for Systemd {
 
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
         let told = last_pid(outputs);
-        let mut result = step::finish_by_status(change, outputs)?;
+        let mut result = step::finish_by_status(change, outputs).map_err(quoted)?;
         if let Some(pid) = told {
             result.insert("pid".to_owned(), Value::from(pid));
         }

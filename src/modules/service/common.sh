@@ -89,6 +89,9 @@ captured() {
 	return $code
 }
 
+# The end of a log: far enough back that a help text after the reason does not hide it.
+log_end() { tail -n 150 "$1" | cut -c 1-500; }
+
 # Ends with a message, what the verb said, and the end of the daemon's own log.
 fail() {
 	echo "$1" >&2

@@ -51,4 +51,4 @@ daemon_reload() {
 	look
 	[ -n "$pid" ] && kill -s HUP "$pid"
 }
-daemon_log() { tail -n 15 "$log"; }
+daemon_log() { log_end "$log"; }

@@ -7,6 +7,7 @@
 //! It can't know: of a supervisor outside these (cron, monit) that starts a stopped service again minutes later; of a
 //! System V script that lies about its status.
 
+mod last_words;
 mod scripts;
 mod seen;
 
@@ -16,6 +17,7 @@ use super::{
     Applied, Arguments, Bound, Change, Controller, Diff, Failure, ModuleSpec, Opt, OptKind, Rule, State, Step, step,
 };
 use crate::base::{Map, Output, Script, Value};
+pub(super) use last_words::quoted;
 use scripts::Verb;
 use seen::Running;
 pub(super) use seen::Seen;
@@ -186,7 +188,7 @@ impl State for Service {
 
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
         let told = last_pid(outputs);
-        let mut result = step::finish_by_status(change, outputs)?;
+        let mut result = step::finish_by_status(change, outputs).map_err(quoted)?;
         if let Some(pid) = told {
             result.insert("pid".to_owned(), Value::from(pid));
         }

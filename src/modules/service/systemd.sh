@@ -37,6 +37,9 @@ systemd_enable() { systemctl $scope $flags enable "$name"; }
 systemd_disable() { systemctl $scope $flags disable "$name"; }
 
 systemd_log() {
-	journalctl ${scope:+--user} -u "$name" -n 15 --no-pager -o cat 2>/dev/null ||
+	if said=$(journalctl ${scope:+--user} -u "$name" -n 150 --no-pager -o cat 2>/dev/null); then
+		printf '%s\n' "$said" | cut -c 1-500
+	else
 		systemctl $scope status --no-pager -l -n 15 "$name" 2>/dev/null | tail -n 15
+	fi
 }

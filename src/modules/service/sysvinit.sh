@@ -93,7 +93,7 @@ openrc_disable() { rc-update del "$name" default; }
 
 sysvinit_log() {
 	for file in "/var/log/$name.log" "/var/log/$name/$name.log" "/var/log/$name/stderr"; do
-		[ -s "$file" ] && tail -n 15 "$file" && return 0
+		[ -s "$file" ] && log_end "$file" && return 0
 	done
 }
 openrc_log() { sysvinit_log; }

@@ -43,4 +43,4 @@ upstart_enable() {
 	upstart_override enable
 }
 upstart_disable() { upstart_override disable; }
-upstart_log() { tail -n 15 "/var/log/upstart/$name.log"; }
+upstart_log() { log_end "/var/log/upstart/$name.log"; }
