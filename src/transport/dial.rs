@@ -75,7 +75,7 @@ pub(super) async fn dial(
         keepalive_interval: Some(settings.alive_interval),
         keepalive_max: settings.alive_count.max(1),
         // Keep-alives aren't sent while a write is stalled; this ends the connection then.
-        inactivity_timeout: Some(settings.alive_interval * 5),
+        inactivity_timeout: Some(longest_silence(settings.alive_interval, settings.alive_count)),
         gex: GexParams::new(2048, 3072, 8192).unwrap_or_default(),
         ..Config::default()
     });
@@ -292,4 +292,23 @@ fn proxy_command(command: &str) -> Result<Box<dyn Stream>, Unreachable> {
         return Err(Unreachable::Local { message: format!("the ProxyCommand `{command}` has no pipes") });
     };
     Ok(Box::new(Held::new(Box::new(tokio::io::join(output, input)), child)))
+}
+
+/// How long nothing at all may be heard before the connection is given up even while a write is stalled: longer than the keep-alives
+/// that were asked for take to say so.
+fn longest_silence(interval: Duration, count: usize) -> Duration {
+    interval.saturating_mul(u32::try_from(count.max(1)).unwrap_or(u32::MAX).saturating_add(2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_is_borne_for_longer_than_the_keep_alives_that_were_asked_for() {
+        let seconds = Duration::from_secs;
+        assert_eq!(longest_silence(seconds(10), 3), seconds(50));
+        assert_eq!(longest_silence(seconds(10), 60), seconds(620), "who asks for patience gets it");
+        assert_eq!(longest_silence(seconds(10), 0), seconds(30));
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Options {
 }
 
 impl Default for Options {
-    /// What OpenSSH's client has.
+    /// What OpenSSH's client has, but for keep-alives, of which that sends none.
     fn default() -> Self {
         let own = |name: &str| home().join(".ssh").join(name);
         let system = |name: &str| PathBuf::from("/etc/ssh").join(name);
@@ -40,7 +40,9 @@ impl Default for Options {
             global_known_hosts: vec![system("ssh_known_hosts"), system("ssh_known_hosts2")],
             agent: std::env::var_os("SSH_AUTH_SOCK").filter(|socket| !socket.is_empty()).map(PathBuf::from),
             pace: 64,
-            alive_interval: Duration::from_secs(15),
+            // A frozen host is given up after 40 s. Under load sshd answers late, but within a few: it only has to be scheduled. A
+            // network that finds a new way takes up to 30.
+            alive_interval: Duration::from_secs(10),
             accept_new: false,
             one_channel_a_command: false,
         }
