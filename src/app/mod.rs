@@ -5,6 +5,7 @@ mod exec;
 mod extra;
 mod inventory;
 mod lab;
+mod last;
 mod listing;
 mod look;
 mod operator;

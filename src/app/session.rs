@@ -61,6 +61,11 @@ impl Session {
         } else {
             Inventory::load(&sources, &given, &options)
         };
+        let mut inventory = inventory;
+        // Ansible knows no such names: there they match nothing, as ever.
+        if common.rules == Rules::Stagger {
+            inventory.name_lists(super::last::lists(common.state.as_deref()));
+        }
         let inventory_wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let missing = missing_sources(&given, &found);
         wrong.extend(found);

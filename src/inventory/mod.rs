@@ -49,6 +49,20 @@ pub(crate) struct Inventory {
     files: vars_files::VarsFiles,
     derived: OnceLock<Derived>,
     cache: Mutex<variables::Cache>,
+    left: Option<Left>,
+}
+
+/// Lists of hosts that earlier runs left (`last_failed`), asked for by name where no group or host is called so. `None`: there
+/// is no such list; an error is a sentence.
+pub(crate) type Leaves = dyn Fn(&str) -> Option<Result<Vec<String>, String>> + Send + Sync;
+
+/// The same, in an inventory.
+struct Left(Box<Leaves>);
+
+impl std::fmt::Debug for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("lists of earlier runs")
+    }
 }
 
 /// What follows from the graph; made when first asked for, and again after a change.
@@ -70,7 +84,13 @@ impl Inventory {
             files: vars_files::VarsFiles::default(),
             derived: OnceLock::new(),
             cache: Mutex::default(),
+            left: None,
         }
+    }
+
+    /// Lets patterns name lists of hosts that earlier runs left.
+    pub(crate) fn name_lists(&mut self, leaves: Box<Leaves>) {
+        self.left = Some(Left(leaves));
     }
 
     /// Reads all sources in order; later ones win where both set a variable.
@@ -206,6 +226,24 @@ impl Inventory {
         changed |= self.graph.host(index).is_some_and(|h| !h.groups.contains(&group));
         self.graph.join(index, group);
         Ok((changed, self.settle(sources)))
+    }
+
+    /// The hosts of a list that an earlier run left, as far as this inventory has them, and those that it doesn't have.
+    fn left_by(&self, name: &str) -> Option<Result<(IndexSet<u32>, Vec<String>), String>> {
+        let list = self.left.as_ref().and_then(|left| (left.0)(name))?;
+        Some(list.map(|names| {
+            let mut hosts = IndexSet::new();
+            let mut missing = Vec::new();
+            for name in names {
+                match self.graph.hosts.get_index_of(name.as_str()) {
+                    Some(host) => {
+                        hosts.insert(host as u32);
+                    }
+                    None => missing.push(name),
+                }
+            }
+            (hosts, missing)
+        }))
     }
 
     fn settle(&mut self, sources: &Sources) -> Vec<Diagnostic> {

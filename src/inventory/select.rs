@@ -190,6 +190,20 @@ impl Evaluation<'_> {
                 }
             }
         }
+        if !group_matched
+            && !host_matched
+            && let Some(list) = inventory.left_by(base)
+        {
+            let (hosts, missing) = list.map_err(|reason| PatternError::new(reason, part.place.clone()))?;
+            if hosts.is_empty() {
+                let message = format!("no host of `{base}` is in the inventory: {}", missing.join(", "));
+                return Err(PatternError::new(message, part.place.clone()));
+            }
+            if !missing.is_empty() {
+                self.warnings.push(format!("`{base}`: not in the inventory: {}", missing.join(", ")));
+            }
+            return Ok(Some(hosts));
+        }
         if hosts.is_empty() && LOCALHOST.contains(&base) {
             // An address of this machine means the host of the inventory that has another of its names.
             let known = graph.hosts.keys().position(|name| LOCALHOST.contains(&&**name));

@@ -1,30 +1,31 @@
 //! The hosts that a run left behind, for later commands to name: `last_failed`, `last_unreachable`, `last_not_attempted`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use crate::event::{Event, EventKind, Status};
 
 /// What became of the hosts of a run, each list in the order in which the plays named them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Lists {
-    /// All hosts that plays named.
-    pub(crate) named: Vec<String>,
     /// Hosts that failed and were not rescued.
     pub(crate) failed: Vec<String>,
     /// Hosts that could not be reached, and those whose line broke in the middle of a task.
     pub(crate) unreachable: Vec<String>,
     /// Hosts on which nothing was tried.
     pub(crate) not_attempted: Vec<String>,
-    /// Handlers notified and not run, as the end of the run says; empty when it died.
-    pub(crate) pending_handlers: BTreeMap<String, Vec<String>>,
     /// Whether the run came to its end. If not, it was killed, or still runs.
     pub(crate) ended: bool,
 }
 
 impl Lists {
+    /// The kinds of events that tell it.
+    pub(crate) const KINDS: &[&str] =
+        &["play_started", "host_started", "act_started", "host_finished", "run_finished", "resumed"];
+
     /// Works them out from a run's events; of a run that died too.
     pub(crate) fn of<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
         let mut lists = Self::default();
+        let mut order: Vec<String> = Vec::new();
         let (mut named, mut tried): (HashSet<&str>, HashSet<&str>) = Default::default();
         let (mut failed, mut unreachable): (HashSet<&str>, HashSet<&str>) = Default::default();
         for event in events {
@@ -32,7 +33,7 @@ impl Lists {
                 EventKind::PlayStarted { hosts, .. } => {
                     for host in hosts {
                         if named.insert(host) {
-                            lists.named.push(host.clone());
+                            order.push(host.clone());
                         }
                     }
                 }
@@ -41,25 +42,26 @@ impl Lists {
                 }
                 EventKind::HostFinished { host, status, rescued, .. } => {
                     tried.insert(host);
+                    // A resumed run tries again: what came of it last counts.
+                    failed.remove(host.as_str());
+                    unreachable.remove(host.as_str());
                     match status {
                         Status::Failed | Status::Bug if !rescued => failed.insert(host),
-                        Status::Unreachable | Status::Unknown => unreachable.insert(host),
+                        Status::Unreachable | Status::Unknown if !rescued => unreachable.insert(host),
                         _ => false,
                     };
                 }
-                EventKind::RunFinished { pending_handlers, .. } => {
-                    lists.pending_handlers.clone_from(pending_handlers);
-                    lists.ended = true;
-                }
+                EventKind::RunFinished { .. } => lists.ended = true,
+                EventKind::Resumed { .. } => lists.ended = false,
                 _ => {}
             }
         }
         let those = |set: &HashSet<&str>| -> Vec<String> {
-            lists.named.iter().filter(|host| set.contains(host.as_str())).cloned().collect()
+            order.iter().filter(|host| set.contains(host.as_str())).cloned().collect()
         };
         lists.failed = those(&failed);
         lists.unreachable = those(&unreachable);
-        lists.not_attempted = lists.named.iter().filter(|host| !tried.contains(host.as_str())).cloned().collect();
+        lists.not_attempted = order.iter().filter(|host| !tried.contains(host.as_str())).cloned().collect();
         lists
     }
 }

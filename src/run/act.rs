@@ -12,8 +12,8 @@ use super::connect::Way;
 use super::controller::Here;
 use super::render::Room;
 use crate::base::{Map, Output, Script, Value};
-use crate::event::{EventKind, Status, StepDiff, StepLine};
-use crate::modules::{Act, Applied, Change, Done, Effect, Failure, State, Step};
+use crate::event::{EventKind, Status, StepLine};
+use crate::modules::{Act, Applied, Change, Done, Effect, Failure, State};
 use crate::transport::{Command, Connection, Lost, Trace, Unreachable};
 
 /// What came of one try.
@@ -284,23 +284,6 @@ impl HostTask {
             Some(summary) => Acted { steps, ..Acted::unpredictable(format!("would {summary}")) },
             None => Acted { steps, ..Acted::new(changed(&change.result), change.result) },
         }
-    }
-
-    fn line(&self, step: &Step) -> StepLine {
-        let diff = step.diff.as_ref().filter(|_| self.diff && !self.no_log).map(|diff| StepDiff {
-            before_header: diff.before_header.clone(),
-            after_header: diff.after_header.clone(),
-            before: diff.before.clone(),
-            after: diff.after.clone(),
-        });
-        let summary = if self.no_log { "do what `no_log` hides".to_owned() } else { step.summary.clone() };
-        StepLine { summary, diff, opaque: step.opaque, once: step.once, script: None }
-    }
-
-    /// The step as it stands in the journal before the act: with what a person would type.
-    fn announced(&self, step: &Step, environment: &[(String, String)]) -> StepLine {
-        let script = step.by_hand.as_deref().filter(|_| !self.no_log);
-        StepLine { script: script.map(|typed| by_hand::script(typed, environment)), ..self.line(step) }
     }
 
     /// Does the steps one after another until one fails. With what has no end comes the number of its step.

@@ -4,9 +4,31 @@
 
 use std::fmt::Write as _;
 
+use super::attempt::HostTask;
 use crate::base::quote;
-use crate::event::SCRIPT;
+use crate::event::{SCRIPT, StepDiff, StepLine};
+use crate::modules::Step;
 use crate::transport::{Become, Target};
+
+impl HostTask {
+    /// The step as results have it.
+    pub(super) fn line(&self, step: &Step) -> StepLine {
+        let diff = step.diff.as_ref().filter(|_| self.diff && !self.no_log).map(|diff| StepDiff {
+            before_header: diff.before_header.clone(),
+            after_header: diff.after_header.clone(),
+            before: diff.before.clone(),
+            after: diff.after.clone(),
+        });
+        let summary = if self.no_log { "do what `no_log` hides".to_owned() } else { step.summary.clone() };
+        StepLine { summary, diff, opaque: step.opaque, once: step.once, script: None }
+    }
+
+    /// The step as it stands in the journal before the act: with what a person would type.
+    pub(super) fn announced(&self, step: &Step, environment: &[(String, String)]) -> StepLine {
+        let typed = step.by_hand.as_deref().filter(|_| !self.no_log);
+        StepLine { script: typed.map(|typed| script(typed, environment)), ..self.line(step) }
+    }
+}
 
 /// `ssh -p 2222 ann@192.0.2.11`; empty for this machine.
 pub(super) fn login(target: &Target) -> String {

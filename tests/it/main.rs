@@ -12,6 +12,7 @@ mod hostile;
 mod interrupts;
 mod inventory;
 mod lab;
+mod looking;
 mod mesos;
 mod modules;
 mod readme;
