@@ -13,7 +13,7 @@ use super::state::{Phase, State};
 use super::story::{Failure, count};
 use super::style::{Label, Line};
 use crate::base::{quote, render_duration};
-use crate::event::{EventKind, Halt, Tally};
+use crate::event::{Ended, EventKind, Halt, Tally};
 
 /// More hosts than this are folded in the recap of a screen, where their counts are the same.
 const FOLDED: usize = 24;
@@ -41,7 +41,8 @@ pub(super) fn halted(play: &str, halt: &Halt) -> String {
 
 /// The lines after the last result.
 pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look: Look) -> Vec<Line> {
-    let EventKind::RunFinished { tallies, not_attempted, pending_handlers, halted: stopped, exit, .. } = end else {
+    let EventKind::RunFinished { tallies, not_attempted, pending_handlers, halted: stopped, exit, ended, .. } = end
+    else {
         return Vec::new();
     };
     let mut lines = failed(failures, look);
@@ -53,6 +54,7 @@ pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look:
         let line = Line::of(Label::Warning, format!("not attempted: {}: ", count(not_attempted.len(), "host")));
         told.push(line.and(fold(not_attempted, if look.log { usize::MAX } else { 6 })));
     }
+    told.extend(state.left_out.iter().map(|(host, why)| Line::plain(format!("left out: {host} ({why})"))));
     told.extend(handlers(pending_handlers));
     told.extend(state.halts.iter().map(|(play, halt)| Line::of(Label::Bad, halted(play, halt))));
     if let Some(why) = &state.run.cancelling {
@@ -63,8 +65,12 @@ pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look:
         let line = format!("not known before the run: {} (see above why)", count(unknown as usize, "result"));
         told.push(Line::of(Label::Warning, line));
     }
-    told.extend(outcome(state, *exit, *stopped, tallies, look.check));
-    told.extend(next(state, failures, not_attempted, *exit, look.check));
+    told.extend(outcome(state, (*exit, *stopped, *ended), tallies, look.check));
+    if *ended == Ended::Stopped && !look.check {
+        told.push(Line::plain("to go on with it: ").with(Label::Command, resume(state)));
+    } else {
+        told.extend(next(state, failures, not_attempted, *exit, look.check));
+    }
     if !told.is_empty() {
         lines.push(Line::new());
         lines.extend(told);
@@ -137,7 +143,12 @@ fn handlers(pending: &BTreeMap<String, Vec<String>>) -> Vec<Line> {
         .collect()
 }
 
-fn outcome(state: &State, exit: u8, stopped: bool, tallies: &[(String, Tally)], check: bool) -> Option<Line> {
+fn outcome(
+    state: &State,
+    (exit, stopped, ended): (u8, bool, Ended),
+    tallies: &[(String, Tally)],
+    check: bool,
+) -> Option<Line> {
     let time = render_duration(Duration::from_millis(state.elapsed));
     let hosts = count(tallies.len(), "host");
     let changes = count(usize::try_from(state.changes).unwrap_or(usize::MAX), "change");
@@ -148,12 +159,30 @@ fn outcome(state: &State, exit: u8, stopped: bool, tallies: &[(String, Tally)], 
         (0, false) => Line::of(Label::Good, format!("done in {time}: {hosts}, {changes}")),
         (_, true) => Line::of(Label::Bad, format!("the check failed after {time}: {hosts}; nothing was changed")),
         (_, false) => {
+            let word = if matches!(ended, Ended::Stopped | Ended::Aborted) { "stopped" } else { "failed" };
             let rest = state.plays.iter().filter(|play| play.phase == Phase::Pending).count();
             let rest = if stopped && rest > 0 { format!("; {} not begun", count(rest, "play")) } else { String::new() };
-            Line::of(Label::Bad, format!("failed after {time}: {hosts}, {changes}{rest}"))
+            Line::of(Label::Bad, format!("{word} after {time}: {hosts}, {changes}{rest}"))
         }
     };
     Some(line)
+}
+
+/// What to type to go on with the same run.
+fn resume(state: &State) -> String {
+    let mut words = vec!["stagger".to_owned(), "resume".to_owned(), state.run.id.clone()];
+    let mut typed = state.run.command.iter();
+    while let Some(word) = typed.next() {
+        let folder = match word.strip_prefix("--state") {
+            Some("") => typed.next().map(String::as_str),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        if let Some(folder) = folder {
+            words.extend(["--state".to_owned(), quote(folder)]);
+        }
+    }
+    words.join(" ")
 }
 
 /// What to type next: the same without `--check`, or again on the hosts that are left.

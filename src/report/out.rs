@@ -24,6 +24,11 @@ impl Out {
         Self { inner, gone: false }
     }
 
+    /// Whether nobody reads any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
     /// Writes a text with one write, and sends it on at once: somebody may be watching the other end.
     ///
     /// # Errors

@@ -92,7 +92,9 @@ impl Sink for Plain {
         // The recap is for scripts too: its lines begin with the host.
         if ends {
             let lines: Vec<_> = lines.iter().map(|line| self.paint.line(line) + "\n").collect();
-            return self.out.write(&lines.concat());
+            self.out.write(&lines.concat())?;
+            // Whoever left the output early (`| head`) still sees how it ended.
+            return if self.out.is_gone() { Out::stderr().write(&lines.concat()) } else { Ok(()) };
         }
         self.write(event.at, &lines)
     }

@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 
 use super::block::{Block, Outcome};
 use super::clean::clean_line;
+use super::fold::fold;
 use crate::base::PlayId;
 use crate::event::{Event, EventKind, Halt, TaskKey};
 
@@ -16,6 +17,10 @@ pub(super) struct State {
     pub(super) plays: Vec<Play>,
     /// Tasks that are not finished everywhere.
     pub(super) blocks: IndexMap<TaskKey, Block>,
+    /// What waits for a person.
+    pub(super) held: Vec<Held>,
+    /// Hosts that a person left out, and what is said of it.
+    pub(super) left_out: Vec<(String, String)>,
     /// What each host at work does, by host.
     pub(super) working: IndexMap<String, Doing>,
     pub(super) halts: Vec<(String, Halt)>,
@@ -83,6 +88,15 @@ impl Play {
         };
         if of == 0 || matches!(self.phase, Phase::Done) { 1.0 } else { (done as f64 / of as f64).min(1.0) }
     }
+}
+
+/// A batch that waits for a person.
+#[derive(Debug)]
+pub(super) struct Held {
+    play: PlayId,
+    batch: u32,
+    /// For people: which hosts wait, and for what.
+    pub(super) line: String,
 }
 
 /// What a host does.
@@ -178,16 +192,39 @@ impl State {
                 self.halts.push((name, halt));
             }
             EventKind::PlayFinished { play } => {
-                let elapsed = event.elapsed;
+                let (elapsed, stopping) = (event.elapsed, self.run.cancelling.is_some());
                 let play = self.play(*play);
                 play.ended = elapsed;
                 if play.phase == Phase::Running {
-                    play.phase = if play.failed.is_empty() { Phase::Done } else { Phase::Failed };
+                    play.phase = match play.failed.is_empty() {
+                        true if stopping && play.hosts_done < play.hosts => Phase::Stopped,
+                        true => Phase::Done,
+                        false => Phase::Failed,
+                    };
                 }
+            }
+            EventKind::Held { play, batch, hosts, why } => {
+                let (id, why) = (super::view::short(&self.run.id).to_owned(), clean_line(why));
+                let command = if why.starts_with("paused") {
+                    format!("stagger resume {id}")
+                } else {
+                    format!("stagger continue {id} {}", play.0 + 1)
+                };
+                let name = self.play(*play).name.clone();
+                let line = format!("{name}, batch {} ({}): {why}: {command}", batch + 1, fold(hosts, 6));
+                self.held.retain(|held| (held.play, held.batch) != (*play, *batch));
+                self.held.push(Held { play: *play, batch: *batch, line });
+            }
+            EventKind::Released { play, batch, .. } => {
+                self.held.retain(|held| (held.play, held.batch) != (*play, *batch));
+            }
+            EventKind::HostSkipped { host, by, reason } => {
+                self.left_out.push((clean_line(host), format!("{}: {}", clean_line(by), clean_line(reason))));
             }
             EventKind::Cancelling { why } => self.run.cancelling = Some(clean_line(why)),
             EventKind::RunFinished { .. } => {
                 self.finished = true;
+                self.held.clear();
                 self.working.clear();
             }
             other => self.on_task(event.elapsed, other),

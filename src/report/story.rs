@@ -151,6 +151,24 @@ impl Story {
                     lines.push(Line::of(Label::Bad, digest::halted(play, halt)));
                 }
             }
+            // A screen has it among what goes on, where a question at the terminal may follow.
+            EventKind::Held { .. } if log => {
+                if let Some(held) = self.state.held.last() {
+                    lines.push(Line::of(Label::Warning, "waiting").and(format!(": {}", held.line)));
+                }
+            }
+            EventKind::Released { by, .. } => lines.push(Line::plain(format!("goes on, by {}", clean_line(by)))),
+            EventKind::Controlled { by, command, argument, reason, answer, refused, .. } => {
+                let words = [command, argument].map(|text| clean_line(text)).join(" ");
+                let reason = if reason.is_empty() { String::new() } else { format!(" ({})", clean_line(reason)) };
+                let refused = if *refused { "refused: " } else { "" };
+                let line = format!("asked by {}: {}{reason}: {refused}", clean_line(by), words.trim_end());
+                lines.push(Line::of(Label::Strong, line).and(clean_line(answer)));
+            }
+            EventKind::HostSkipped { host, by, reason } => {
+                let line = format!("left out: {} by {}: {}", clean_line(host), clean_line(by), clean_line(reason));
+                lines.push(Line::of(Label::Skipped, line));
+            }
             EventKind::Cancelling { why } => {
                 let line = Line::of(Label::Warning, format!("stopping: {}", clean_line(why)));
                 lines.push(line.and(": nothing new is started, hosts at work finish their sequence"));

@@ -27,6 +27,8 @@ pub(super) fn view(state: &State, size: Size, now: u64, clock: &str) -> Vec<Line
     if let Some(why) = &state.run.cancelling {
         lines.push(Line::of(Label::Warning, format!(" stopping: {why}; hosts at work finish their sequence")));
     }
+    let waits = |held: &super::state::Held| Line::of(Label::Warning, format!(" waiting: {}", held.line));
+    lines.extend(state.held.iter().take(WORKING).map(waits));
     let working = working(state, now);
     // One row stays free for the cursor.
     let room = size.rows.saturating_sub(lines.len() + working.len() + 1).max(1);

@@ -83,7 +83,7 @@ impl Run {
 
     fn abort_text(&self, request: &Request) -> String {
         let reason = if request.reason.is_empty() { String::new() } else { format!(": {}", request.reason) };
-        format!("aborted by {}{reason}; hosts at work finish", request.by)
+        format!("aborted by {}{reason}", request.by)
     }
 
     fn leave_out(&self, names: &[String], reason: &str) -> Answer {

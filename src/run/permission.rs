@@ -169,7 +169,7 @@ impl Run {
         }
         let first = !std::mem::replace(&mut self.control.state().late, true);
         if first {
-            let why = format!("the time is over ({}); no new host is started", until.text);
+            let why = format!("the time is over ({})", until.text);
             self.bus.emit(EventKind::Cancelling { why });
         }
         self.control.wake();

@@ -62,10 +62,12 @@ fn a_lost_terminal_and_a_closed_output_do_not_stop_a_run() {
     hosts.on("calm", "rm /srv/hup");
     // As `| head -1`: nobody reads on.
     let mut command = place.command("stagger", &["run", "play.yml", "-i", "hosts.yml"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starts");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts");
     drop(child.stdout.take());
-    let status = wait("it ends", 20, || child.try_wait().expect("a child"));
-    assert_eq!(status.code(), Some(0));
+    let done = child.wait_with_output().expect("a child");
+    assert_eq!(done.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(said.contains("PLAY RECAP") && said.contains("calm"), "the recap is not lost: {said}");
     hosts.on("calm", "rm /srv/hup");
 }
 

@@ -4,6 +4,7 @@
 
 mod ansible;
 mod booted;
+mod control;
 mod detached;
 mod diagnostics;
 mod faults;
