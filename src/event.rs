@@ -204,6 +204,8 @@ pub(crate) struct UndoTask {
 pub(crate) struct Clock {
     started: tokio::time::Instant,
     wall: u64,
+    /// What earlier processes of the run took, milliseconds.
+    before: u64,
 }
 
 impl Clock {
@@ -211,7 +213,13 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one place where wall time comes in")]
     pub(crate) fn start() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self { started: tokio::time::Instant::now(), wall: u64::try_from(wall.as_millis()).unwrap_or(0) }
+        Self { started: tokio::time::Instant::now(), wall: u64::try_from(wall.as_millis()).unwrap_or(0), before: 0 }
+    }
+
+    /// Counts on from what earlier processes of the run took, in milliseconds.
+    #[must_use]
+    pub(crate) fn after(self, before: u64) -> Self {
+        Self { before, ..self }
     }
 
     /// Milliseconds since 1970 when it started.
@@ -228,7 +236,7 @@ impl Clock {
     /// Makes an event of what happened just now.
     pub(crate) fn stamp(&self, kind: EventKind) -> Event {
         let elapsed = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Event { at: self.wall.saturating_add(elapsed), elapsed, kind }
+        Event { at: self.wall.saturating_add(elapsed), elapsed: self.before.saturating_add(elapsed), kind }
     }
 }
 
@@ -239,6 +247,10 @@ pub(crate) trait Sink: Send {
     /// # Errors
     /// It can't be kept or shown: this ends the run.
     fn on(&mut self, event: &Event) -> std::io::Result<()>;
+
+    /// Takes what happened before this process took the run up, so that what follows is shown in its place. Nothing of it is
+    /// kept or shown again.
+    fn recall(&mut self, _event: &Event) {}
 
     /// Makes sure that all events so far survive a power cut. Screens have nothing to do.
     ///

@@ -69,17 +69,27 @@ fn hear(run: &Run, incoming: Incoming, now: u64) {
 
 /// Puts a request to a run, and shows what came of it.
 pub(super) fn run(request: &ControlRequest) -> Exit {
+    match find(request) {
+        Ok((_, folder, request)) if folder.is_live() => put(&folder, &request),
+        Ok((_, folder, request)) => dead(&folder, &request),
+        Err(exit) => exit,
+    }
+}
+
+/// The run that is meant.
+///
+/// # Errors
+/// The exit code, once it was said why there is none.
+pub(super) fn find(request: &ControlRequest) -> Result<(StateFolder, RunFolder, ControlRequest), Exit> {
     let environment = super::session::environment();
     let state = StateFolder::find(request.state.as_deref(), &|name| environment.get(name).map(Into::into));
-    let chosen = state.map_err(|error| (with_causes(&error), Exit::NoTarget)).and_then(|state| choose(&state, request));
-    let (folder, request) = match chosen {
-        Ok(chosen) => chosen,
-        Err((reason, exit)) => {
-            super::complain(&format!("error: {reason}\n"));
-            return exit;
-        }
-    };
-    if folder.is_live() { put(&folder, &request) } else { dead(&folder, &request) }
+    let chosen = state
+        .map_err(|error| (with_causes(&error), Exit::NoTarget))
+        .and_then(|state| choose(&state, request).map(|(folder, request)| (state, folder, request)));
+    chosen.map_err(|(reason, exit)| {
+        super::complain(&format!("error: {reason}\n"));
+        exit
+    })
 }
 
 /// Which run is meant. A single word after `continue` may be the phase of the only run that is alive.
@@ -127,7 +137,7 @@ fn title(folder: &RunFolder) -> String {
 }
 
 /// Asks a run that is alive, and waits for its answer.
-fn put(folder: &RunFolder, request: &ControlRequest) -> Exit {
+pub(super) fn put(folder: &RunFolder, request: &ControlRequest) -> Exit {
     let line = ControlLine {
         when: Clock::start().started_at(),
         by: operator(),
@@ -204,10 +214,8 @@ fn dead(folder: &RunFolder, request: &ControlRequest) -> Exit {
         Ask::Skip => {
             format!("run {id} is not alive: nothing will begin; go on with it first, and leave hosts out then")
         }
-        Ask::Resume | Ask::Retry => {
-            format!("run {id} is not alive, and going on with a run that ended is not supported yet")
-        }
-        Ask::Abort => format!("run {id} is not alive, and undoing what it left is not supported yet"),
+        // These take a run up again.
+        Ask::Resume | Ask::Retry | Ask::Abort => format!("run {id} is not alive"),
     };
     super::complain(&format!("error: {what}\n"));
     Exit::Error

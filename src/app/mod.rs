@@ -1,6 +1,7 @@
 //! One file a subcommand. The only room that sees all.
 
 mod control;
+mod ending;
 mod exec;
 mod extra;
 mod inventory;
@@ -12,6 +13,7 @@ mod operator;
 mod person;
 mod playbook;
 mod replay;
+mod resume;
 mod runs;
 mod session;
 mod show;
@@ -48,6 +50,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     let exit: Exit = match &request {
         Request::Run(request) => playbook::run(request),
         Request::Exec(request) => exec::run(request),
+        Request::Resume(request) => resume::command(request),
         Request::Inventory(request) => inventory::run(request, colour),
         Request::Control(request) => control::run(request),
         Request::Look(request) => look::run(request),

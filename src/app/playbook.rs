@@ -13,27 +13,19 @@ use crate::plan::{Compiler, Plan, Play, Selection, Task, each_task, has_template
 use crate::playbook;
 use crate::run::{Approve, vars_file};
 
+/// What was read and found right.
+pub(super) struct Loaded {
+    pub(super) session: Session,
+    pub(super) plan: Plan,
+    pub(super) how: How,
+}
+
 /// Runs, lists or checks playbooks.
 pub(super) fn run(request: &RunRequest) -> Exit {
-    let mut session = Session::open(&request.common);
-    super::warn_all(&request.common.warnings);
-    if let Some(missing) = request.playbooks.iter().find(|path| !path.exists()) {
-        super::complain(&format!("error: the playbook {} is not there\n", missing.display()));
-        return Exit::NoTarget;
-    }
-    let Compiled { plan, next_task, tags, skip } = compile(&mut session, request);
-    let mut folders: Vec<PathBuf> = plan.plays.iter().map(|play| play.directory.clone()).collect();
-    folders.dedup();
-    session.beside(&folders);
-    files(&mut session, &plan);
-    hosts(&mut session, &plan);
-    if let Some(exit) = session.complain() {
-        return exit;
-    }
-    if let Err((message, exit)) = limit(&session, request) {
-        super::complain(&message);
-        return exit;
-    }
+    let Loaded { session, plan, how } = match load(request) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
     if request.syntax_check {
         for path in &request.playbooks {
             super::print(&format!("\nplaybook: {}\n", path.display()));
@@ -43,6 +35,33 @@ pub(super) fn run(request: &RunRequest) -> Exit {
     if request.list.any() {
         super::print(&listing::text(&session, &request.playbooks, &plan, request.list));
         return Exit::Ok;
+    }
+    session.execute(&request.common, plan, how)
+}
+
+/// Reads playbooks and all that they rest on.
+///
+/// # Errors
+/// The exit code, once what is wrong was shown.
+pub(super) fn load(request: &RunRequest) -> Result<Loaded, Exit> {
+    let mut session = Session::open(&request.common);
+    super::warn_all(&request.common.warnings);
+    if let Some(missing) = request.playbooks.iter().find(|path| !path.exists()) {
+        super::complain(&format!("error: the playbook {} is not there\n", missing.display()));
+        return Err(Exit::NoTarget);
+    }
+    let Compiled { plan, next_task, tags, skip } = compile(&mut session, request);
+    let mut folders: Vec<PathBuf> = plan.plays.iter().map(|play| play.directory.clone()).collect();
+    folders.dedup();
+    session.beside(&folders);
+    files(&mut session, &plan);
+    hosts(&mut session, &plan);
+    if let Some(exit) = session.complain() {
+        return Err(exit);
+    }
+    if let Err((message, exit)) = limit(&session, request) {
+        super::complain(&message);
+        return Err(exit);
     }
     let title = request.playbooks.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ");
     let how = How {
@@ -56,7 +75,7 @@ pub(super) fn run(request: &RunRequest) -> Exit {
         terms: terms(&request.terms),
         ..How::default()
     };
-    session.execute(&request.common, plan, how)
+    Ok(Loaded { session, plan, how })
 }
 
 /// The terms of the command line, with its times counted from now.

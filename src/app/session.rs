@@ -7,14 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::operator::operator;
-use super::{control, extra, person, signals, view};
+use super::{control, ending, extra, person, signals, view};
 use crate::base::{Masker, RunId, Secret};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
 use crate::diag::{Diagnostic, Severity, Sources, render_all};
-use crate::event::{Bus as _, Clock, Ended, EventKind, PlannedPlay, Sink};
+use crate::event::{Bus as _, Clock, Event, EventKind, PlannedPlay, Sink};
 use crate::inventory::{Inventory, Level, LoadOptions, Strictness};
-use crate::journal::{Journal, StateFolder};
+use crate::journal::{Journal, RunFolder, StateFolder};
 use crate::plan::{Layer, Plan, Play};
 use crate::report::{self, prompt};
 use crate::run::{self, Interrupt, Login, Parts, Privilege, Run};
@@ -172,36 +172,37 @@ impl Session {
         Ok(Passwords { ssh, sudo })
     }
 
-    async fn go(self, common: &Common, plan: Plan, how: How, passwords: Passwords) -> Exit {
+    async fn go(self, common: &Common, plan: Plan, mut how: How, passwords: Passwords) -> Exit {
         transport::raise_open_files();
         let one_channel_a_command = std::env::var("STAGGER_ONE_CHANNEL").is_ok_and(|value| value == "1");
         let options = transport::Options { one_channel_a_command, ..transport::Options::default() };
         let transport = Arc::new(transport::Any::new(options));
-        let clock = Clock::start();
-        let run_id = RunId::new(clock.started_at(), chance());
+        let again = how.again.as_ref();
+        let clock = Clock::start().after(again.map_or(0, |again| again.past.elapsed()));
+        let run_id = again.map_or_else(|| RunId::new(clock.started_at(), chance()), |again| again.folder.id.clone());
         let masker = Masker::default();
         // Before anything is said: the command line and variables that are shown may hold them.
         let asked = [&passwords.ssh, &passwords.sudo].into_iter().flatten().cloned();
         for secret in asked.chain(extra::secrets(&self.extra)).chain(self.login_secrets()) {
             masker.add(&secret);
         }
-        let environment = environment();
-        let state = StateFolder::find(common.state.as_deref(), &|name| environment.get(name).map(Into::into));
-        let journal = state.map_err(|error| super::with_causes(&error)).and_then(|state| {
-            Journal::create(&state, &run_id)
-                .map_err(|error| format!("the journal can't be begun in {}: {error}", state.path().display()))
-        });
-        let journal = match journal {
-            Ok(journal) => journal,
-            Err(reason) => {
-                super::complain(&format!(
-                    "error: {reason}\nNothing was done: a run without a journal can't be resumed.\n"
-                ));
-                return Exit::Journal;
+        let (journal, earlier, resumption) = match how.again.take() {
+            Some(Again { journal, events, past, unknown, drifted, only, .. }) => {
+                (journal, events, Some(run::Resumption { past, unknown, drifted, only }))
             }
+            None => match begin(common, &run_id) {
+                Ok(journal) => (journal, Vec::new(), None),
+                Err(reason) => {
+                    super::complain(&format!(
+                        "error: {reason}\nNothing was done: a run without a journal can't be resumed.\n"
+                    ));
+                    return Exit::Journal;
+                }
+            },
         };
         let requests = journal.folder().requests();
-        let view = view::sink(common, &self.config, how.one_off, how.one_line);
+        let mut view = view::sink(common, &self.config, how.one_off, how.one_line);
+        earlier.iter().for_each(|event| view.recall(event));
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(journal), view];
         let bus = match report::Events::start(sinks, masker.clone(), clock.clone()) {
             Ok(bus) => Arc::new(bus),
@@ -210,7 +211,10 @@ impl Session {
                 return Exit::Error;
             }
         };
-        bus.emit(self.started(common, &plan, &how, &run_id));
+        bus.emit(match &resumption {
+            None => self.started(common, &plan, &how, &run_id),
+            Some(_) => self.resumed(),
+        });
         let interrupt = Interrupt::default();
         let listener = tokio::spawn(signals::listen(interrupt.clone(), Arc::clone(&bus) as Arc<dyn crate::event::Bus>));
         let (failed, soft) = (bus.failed(), interrupt.soft.clone());
@@ -238,7 +242,7 @@ impl Session {
             masker,
             inventory: self.inventory,
             next_task: how.next_task,
-            resumption: None,
+            resumption,
         });
         let hearing = match requests {
             Ok(requests) => Some(tokio::spawn(control::listen(Arc::clone(&run), requests))),
@@ -263,14 +267,14 @@ impl Session {
         if let Some(message) = &summary.error {
             bus.emit(EventKind::Warning { message: format!("the run stopped: {message}") });
         }
-        let exit = exit_of(&summary, bus.failed().is_cancelled());
+        let exit = ending::exit_of(&summary, bus.failed().is_cancelled());
         bus.emit(EventKind::RunFinished {
             tallies: summary.tallies.clone(),
             not_attempted: summary.not_attempted.clone(),
             pending_handlers: summary.pending.clone(),
             halted: summary.halted || summary.interrupted || summary.late || summary.error.is_some(),
             exit: exit.code(rules),
-            ended: ended_of(&summary, bus.failed().is_cancelled()),
+            ended: ending::ended_of(&summary, bus.failed().is_cancelled()),
         });
         let ended = tokio::task::spawn_blocking(move || bus.finish()).await;
         match ended {
@@ -324,6 +328,15 @@ impl Session {
                 .filter(|(name, _)| !name.contains("PASS") || name.ends_with("_FILE"))
                 .collect(),
             plays: plays.collect(),
+        }
+    }
+
+    fn resumed(&self) -> EventKind {
+        EventKind::Resumed {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            operator: operator(),
+            command: std::env::args().collect(),
+            pinned: self.pinned(),
         }
     }
 
@@ -402,7 +415,7 @@ struct Passwords {
 }
 
 /// What differs between a playbook run and a one-off command.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(super) struct How {
     pub(super) title: String,
     pub(super) tags: Vec<String>,
@@ -414,7 +427,31 @@ pub(super) struct How {
     pub(super) one_off: bool,
     pub(super) one_line: bool,
     pub(super) next_task: u32,
+    /// The run is taken up again.
+    pub(super) again: Option<Again>,
     pub(super) terms: run::Terms,
+}
+
+/// A run that is taken up again.
+#[derive(Debug)]
+pub(super) struct Again {
+    pub(super) folder: RunFolder,
+    pub(super) journal: Journal,
+    pub(super) events: Vec<Event>,
+    pub(super) past: run::Past,
+    pub(super) unknown: run::WhenUnknown,
+    pub(super) drifted: run::WhenDrifted,
+    /// Only these hosts go on; empty means all.
+    pub(super) only: Vec<String>,
+}
+
+/// Begins the journal of a new run.
+fn begin(common: &Common, run: &RunId) -> Result<Journal, String> {
+    let environment = environment();
+    let state = StateFolder::find(common.state.as_deref(), &|name| environment.get(name).map(Into::into));
+    let state = state.map_err(|error| super::with_causes(&error))?;
+    Journal::create(&state, run)
+        .map_err(|error| format!("the journal can't be begun in {}: {error}", state.path().display()))
 }
 
 /// One line for all hosts whose keys nobody checked.
@@ -425,43 +462,6 @@ fn unchecked(hosts: &[String]) -> Option<String> {
         many => format!("the host keys of {many} hosts were"),
     };
     Some(format!("{of} not checked: {}", crate::report::fold(hosts, 6)))
-}
-
-fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
-    if journal_failed {
-        Exit::Journal
-    } else if summary.error.is_some() {
-        Exit::Error
-    } else if summary.interrupted || summary.aborted {
-        Exit::Interrupted
-    } else if summary.unreachable {
-        Exit::Unreachable
-    } else if summary.failed || summary.halted {
-        Exit::HostFailed
-    } else if summary.late {
-        Exit::TimeOver
-    } else if summary.start_not_found {
-        Exit::NoTarget
-    } else {
-        Exit::Ok
-    }
-}
-
-/// How the run ended, for whoever comes after it.
-fn ended_of(summary: &run::Summary, journal_failed: bool) -> Ended {
-    if journal_failed || summary.error.is_some() {
-        Ended::Broken
-    } else if summary.aborted {
-        Ended::Aborted
-    } else if summary.interrupted || summary.late {
-        Ended::Stopped
-    } else if summary.halted {
-        Ended::Halted
-    } else if summary.failed || summary.unreachable {
-        Ended::Failed
-    } else {
-        Ended::Complete
-    }
 }
 
 fn sha256(bytes: &[u8]) -> String {

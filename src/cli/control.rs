@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::request::{Approval, Ask, ControlRequest, Request, Terms};
+use super::resume::{AnewFlags, DoubtFlags};
 
 /// What stagger's own `run` has beside Ansible's flags.
 #[derive(Debug, Clone, Args)]
@@ -109,7 +110,29 @@ pub(super) struct RetryFlags {
     #[arg(value_name = "HOST", required = true)]
     hosts: Vec<String>,
     #[command(flatten)]
+    doubt: DoubtFlags,
+    #[command(flatten)]
+    anew: AnewFlags,
+    #[command(flatten)]
     state: StateFlag,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct ResumeFlags {
+    #[command(flatten)]
+    one: OneFlags,
+    #[command(flatten)]
+    doubt: DoubtFlags,
+    #[command(flatten)]
+    anew: AnewFlags,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct AbortFlags {
+    #[command(flatten)]
+    one: OneFlags,
+    #[command(flatten)]
+    anew: AnewFlags,
 }
 
 /// The commands.
@@ -118,22 +141,24 @@ pub(super) enum ControlCommand {
     /// Let hosts at work finish, and start nothing new until resumed
     Pause(OneFlags),
     /// Let a paused run go on, or go on with one that ended early
-    Resume(OneFlags),
+    Resume(Box<ResumeFlags>),
     /// Let one batch that waits for approval begin
     Continue(ContinueFlags),
     /// End a run for good: hosts at work finish, what must be undone is undone
-    Abort(OneFlags),
+    Abort(Box<AbortFlags>),
     /// Leave hosts that have not begun out of a run
     Skip(SkipFlags),
     /// Try failed hosts again at the task that failed
-    Retry(RetryFlags),
+    Retry(Box<RetryFlags>),
 }
 
 const PAUSE: &str = "\
 Examples:
   stagger pause                    the run that is alive
   stagger pause 7kq2 --reason 'disk alarm on s04'
-  stagger resume 7kq2";
+  stagger resume 7kq2
+  stagger resume 7kq2 --skip-unknown   take a command that was in flight for done
+  stagger resume 7kq2 --redo           do again what is no longer as the run left it";
 
 const RESUME: &str = "\
 Examples:
@@ -180,8 +205,6 @@ impl ControlCommand {
         };
         Request::Control(match self {
             Self::Pause(flags) => one(Ask::Pause, flags),
-            Self::Resume(flags) => one(Ask::Resume, flags),
-            Self::Abort(flags) => one(Ask::Abort, flags),
             Self::Continue(flags) => ControlRequest {
                 ask: Ask::Continue,
                 run: flags.run,
@@ -190,7 +213,19 @@ impl ControlCommand {
                 state: flags.state.state,
             },
             Self::Skip(flags) => hosts(Ask::Skip, flags.run, flags.hosts, flags.reason, flags.state),
-            Self::Retry(flags) => hosts(Ask::Retry, flags.run, flags.hosts, String::new(), flags.state),
+            Self::Resume(flags) => {
+                let ResumeFlags { one: flags, doubt, anew } = *flags;
+                return Request::Resume(anew.request(one(Ask::Resume, flags), &doubt));
+            }
+            Self::Abort(flags) => {
+                let AbortFlags { one: flags, anew } = *flags;
+                return Request::Resume(anew.request(one(Ask::Abort, flags), &DoubtFlags::default()));
+            }
+            Self::Retry(flags) => {
+                let RetryFlags { run, hosts: names, doubt, anew, state } = *flags;
+                let control = hosts(Ask::Retry, run, names, String::new(), state);
+                return Request::Resume(anew.request(control, &doubt));
+            }
         })
     }
 }

@@ -14,6 +14,7 @@ mod exit;
 mod flags;
 mod looking;
 mod request;
+mod resume;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,7 +22,7 @@ use std::path::Path;
 pub(crate) use exit::Exit;
 pub(crate) use request::{
     Approval, Ask, Colour, Common, Connect, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing,
-    Look, LookRequest, OutputForm, Privilege, Request, Rules, RunRequest, Terms,
+    Look, LookRequest, OutputForm, Privilege, Request, ResumeRequest, Rules, RunRequest, Terms,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

@@ -18,6 +18,8 @@ pub(crate) enum Request {
     Control(ControlRequest),
     /// Look at runs.
     Look(LookRequest),
+    /// Take a run up again.
+    Resume(ResumeRequest),
     /// Rehearsal hosts: the words after `lab`.
     Lab(Vec<OsString>),
 }
@@ -346,4 +348,33 @@ pub(crate) enum Look {
         /// `--commands`: the host.
         commands: Option<String>,
     },
+}
+
+/// `resume`, `retry` and `abort`: a run that is alive is asked; one that is not is taken up again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResumeRequest {
+    /// What is asked of a run that is alive.
+    pub(crate) control: ControlRequest,
+    /// `--redo-unknown`: what was in flight is done (again).
+    pub(crate) redo_unknown: bool,
+    /// `--skip-unknown`: what was in flight is taken for done.
+    pub(crate) skip_unknown: bool,
+    /// `--redo`: what is no longer as it was done is done again.
+    pub(crate) redo: bool,
+    /// `--leave`: what is no longer as it was done stays as it is.
+    pub(crate) leave: bool,
+    /// `--changed`: files that changed since are accepted.
+    pub(crate) changed: bool,
+    /// `-e`, beside the run's own.
+    pub(crate) extra_vars: Vec<String>,
+    /// `-f`.
+    pub(crate) forks: Option<NonZeroUsize>,
+    /// `-k`.
+    pub(crate) ask_password: bool,
+    /// `-K`.
+    pub(crate) ask_become_password: bool,
+    /// `--output`.
+    pub(crate) output: Option<OutputForm>,
+    /// `-v` count.
+    pub(crate) verbosity: u8,
 }

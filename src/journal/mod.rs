@@ -15,7 +15,8 @@
 //!   version is refused: the meaning of something changed.
 //! - *New reader, old journal*: what is missing has a default. A kind, once released, is never renamed and never
 //!   changes its meaning.
-//! - *Old writer*: nobody appends to another run's journal. A resumed run has a folder of its own that names the old one.
+//! - *Old writer*: a resumed run is appended to its journal, by one process at a time, after the event `resumed`; a version
+//!   that can't read what is there does not append to it.
 //!
 //! What it cannot know: whether the act that was recorded last was done. A power cut leaves an `ActStarted` without its
 //! `ActFinished`; that is what "unknown" means, and it is for `run` to probe.
@@ -36,5 +37,5 @@ pub(crate) use folder::{RunFolder, StateFolder, StateFolderError};
 pub(crate) use follow::Follower;
 pub(crate) use lists::Lists;
 pub(crate) use pace::Paces;
-pub(crate) use read::{ReadError, Reader, read};
-pub(crate) use write::Journal;
+pub(crate) use read::{ReadError, Reader, read, read_whole};
+pub(crate) use write::{Journal, ReopenError};

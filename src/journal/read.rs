@@ -58,6 +58,16 @@ pub(crate) fn read(path: &Path) -> Result<Reader, ReadError> {
     Reader::new(Box::new(BufReader::new(file)), path)
 }
 
+/// All events of a journal, and the length of what is whole of it, in bytes.
+///
+/// # Errors
+/// As [`read`]; a line in the middle is damaged.
+pub(crate) fn read_whole(path: &Path) -> Result<(Vec<Event>, u64), ReadError> {
+    let mut reader = read(path)?;
+    let events = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
+    Ok((events, reader.length))
+}
+
 /// The events of a journal, in order.
 pub(crate) struct Reader {
     source: Box<dyn BufRead + Send>,
@@ -66,6 +76,8 @@ pub(crate) struct Reader {
     line: u64,
     torn: bool,
     newer: u64,
+    /// Bytes up to the end of the last whole line that was taken.
+    length: u64,
     ended: bool,
     /// Kinds of events that are wanted; empty for all.
     wanted: &'static [&'static str],
@@ -80,6 +92,7 @@ impl Reader {
             line: 0,
             torn: false,
             newer: 0,
+            length: 0,
             ended: false,
             wanted: &[],
         };
@@ -94,6 +107,7 @@ impl Reader {
             });
         }
         reader.run = Some(header.run);
+        reader.length = first.len() as u64 + 1;
         Ok(reader)
     }
 
@@ -179,8 +193,14 @@ impl Iterator for Reader {
                 continue;
             }
             match parse(&line) {
-                Ok(Line::Event(event)) => return Some(Ok(*event)),
-                Ok(Line::Newer) => self.newer += 1,
+                Ok(Line::Event(event)) => {
+                    self.length += line.len() as u64 + 1;
+                    return Some(Ok(*event));
+                }
+                Ok(Line::Newer) => {
+                    self.length += line.len() as u64 + 1;
+                    self.newer += 1;
+                }
                 // The last line may be damaged as well as short: it was never synced.
                 Err(_) if self.at_end() => {
                     self.ended = true;

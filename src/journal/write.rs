@@ -3,16 +3,41 @@
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::PathBuf;
 
 use rustix::fs::FlockOperation;
 
 use super::folder::{RunFolder, StateFolder, sync_folder};
 use super::format::{Header, is_kept};
+use super::read::{ReadError, read_whole};
 use crate::base::RunId;
 use crate::event::{Event, Sink};
 
 /// More than this waits for no `sync`, so that memory stays bounded.
 const GATHERED: usize = 256 * 1024;
+
+/// Why a journal can't be taken up again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReopenError {
+    /// Its process lives.
+    #[error("the run {run} is alive: it can't be taken up twice")]
+    Alive {
+        /// Which.
+        run: RunId,
+    },
+    /// The operating system refused.
+    #[error("the folder of the run, {}, cannot be used", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// What is in it can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
 
 /// The journal of a run that goes on. Holds the run's lock as long as it lives.
 #[derive(Debug)]
@@ -59,6 +84,26 @@ impl Journal {
         journal.commit()?;
         sync_folder(&journal.folder.path)?;
         Ok(journal)
+    }
+
+    /// Takes up the journal of a run whose process is gone, and gives its events: what was written stays, what was being
+    /// written when the process died is cut off.
+    ///
+    /// # Errors
+    /// The run is alive, or the journal can't be read or used.
+    pub(crate) fn reopen(folder: &RunFolder) -> Result<(Self, Vec<Event>), ReopenError> {
+        let io = |source| ReopenError::Io { path: folder.path.clone(), source };
+        let mut lock = OpenOptions::new().read(true).append(true).open(folder.lock()).map_err(io)?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
+            rustix::io::Errno::WOULDBLOCK => ReopenError::Alive { run: folder.id.clone() },
+            error => io(error.into()),
+        })?;
+        lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io)?;
+        let (events, length) = read_whole(&folder.journal())?;
+        let file = OpenOptions::new().append(true).open(folder.journal()).map_err(io)?;
+        file.set_len(length).and_then(|()| file.sync_all()).map_err(io)?;
+        let (gathered, folder) = (Vec::new(), folder.clone());
+        Ok((Self { folder, file, gathered, length, unsynced: false, failed: None, _lock: lock }, events))
     }
 
     /// The run's folder.
@@ -166,6 +211,26 @@ mod tests {
         let back: Vec<_> = read(&journal.folder().journal()).unwrap().map(Result::unwrap).collect();
         let kept: Vec<_> = events.into_iter().filter(|e| !matches!(e.kind, EventKind::Sent { .. })).collect();
         assert_eq!(back, kept);
+    }
+
+    #[test]
+    fn a_journal_is_taken_up_after_its_last_whole_line_and_by_one_process_only() {
+        let place = tempfile::tempdir().unwrap();
+        let state = StateFolder::open(place.path()).unwrap();
+        let mut journal = Journal::create(&state, &RunId::new(7, 7)).unwrap();
+        let folder = journal.folder().clone();
+        journal.on(&event(EventKind::Note { message: "one".to_owned() })).unwrap();
+        assert!(matches!(Journal::reopen(&folder), Err(ReopenError::Alive { .. })));
+        drop(journal);
+        let mut file = OpenOptions::new().append(true).open(folder.journal()).unwrap();
+        file.write_all(b"{\"at\":1,\"el").unwrap();
+        let (mut again, events) = Journal::reopen(&folder).unwrap();
+        assert_eq!(events.len(), 1);
+        again.on(&event(EventKind::Note { message: "two".to_owned() })).unwrap();
+        again.sync().unwrap();
+        let said: Vec<_> = read(&folder.journal()).unwrap().map(|event| event.unwrap().kind).collect();
+        let note = |message: &str| EventKind::Note { message: message.to_owned() };
+        assert_eq!(said, [note("one"), note("two")]);
     }
 
     #[test]

@@ -99,6 +99,10 @@ impl Sink for Plain {
         self.write(event.at, &lines)
     }
 
+    fn recall(&mut self, event: &Event) {
+        let _ = self.story.on(event);
+    }
+
     fn tick(&mut self) {
         // An error of the writer comes back with the next event.
         let _ = self.beat(Instant::now());

@@ -136,6 +136,10 @@ impl Sink for Screen {
         told
     }
 
+    fn recall(&mut self, event: &Event) {
+        let _ = self.story.on(event);
+    }
+
     fn tick(&mut self) {
         let lines = self.story.due(self.now());
         // An error of the terminal comes back with the next event.

@@ -221,6 +221,7 @@ impl State {
             EventKind::HostSkipped { host, by, reason } => {
                 self.left_out.push((clean_line(host), format!("{}: {}", clean_line(by), clean_line(reason))));
             }
+            EventKind::Resumed { .. } => self.resumed(),
             EventKind::Cancelling { why } => self.run.cancelling = Some(clean_line(why)),
             EventKind::RunFinished { .. } => {
                 self.finished = true;
@@ -228,6 +229,22 @@ impl State {
                 self.working.clear();
             }
             other => self.on_task(event.elapsed, other),
+        }
+    }
+
+    /// What had failed or was stopped is taken up again.
+    fn resumed(&mut self) {
+        self.finished = false;
+        self.run.cancelling = None;
+        self.halts.clear();
+        self.working.clear();
+        self.blocks.clear();
+        self.held.clear();
+        for play in &mut self.plays {
+            play.failed.clear();
+            if matches!(play.phase, Phase::Failed | Phase::Stopped) {
+                play.phase = Phase::Running;
+            }
         }
     }
 

@@ -114,6 +114,10 @@ impl Story {
                     lines.push(digest::header(&self.state));
                 }
             }
+            EventKind::Resumed { operator, .. } => {
+                self.failures.clear();
+                lines.push(Line::of(Label::Strong, format!("resumed by {}", clean_line(operator))));
+            }
             EventKind::PlayStarted { name, hosts, batches, order, .. } if log => {
                 let mut line = Line::of(Label::Strong, format!("play {}", clean_line(name)));
                 line = line.and(format!(": {} ({})", count(hosts.len(), "host"), fold(hosts, usize::MAX)));

@@ -177,7 +177,12 @@ impl Queue {
         }
         play.progress.lock().groups = groups;
         let mut queue = Self { run: Arc::clone(run), play: Arc::clone(play), way, remaining: Vec::new(), index: 0 };
-        queue.remaining = (0..play.named.len()).filter(|at| queue.keeps_lost() || queue.is_able(*at)).collect();
+        let takes = |at: usize| {
+            let how = run.resumption.as_ref();
+            play.named.get(at).is_some_and(|host| how.is_none_or(|how| how.takes(&host.name)))
+        };
+        let able = |at: &usize| takes(*at) && (queue.keeps_lost() || queue.is_able(*at));
+        queue.remaining = (0..play.named.len()).filter(able).collect();
         Ok(queue)
     }
 
@@ -209,15 +214,16 @@ impl Queue {
 
     /// The hosts of the next batch, where an earlier process of this run began it. They leave the queue.
     fn known(&mut self) -> Option<Vec<Arc<Host>>> {
-        let past = &self.run.resumption.as_ref()?.past;
-        let names = past.batch(self.play.plan.id, self.index)?;
+        let how = self.run.resumption.as_ref()?;
+        let names = how.past.batch(self.play.plan.id, self.index)?;
         if let Way::Batches(batches) = &mut self.way {
             batches.pass();
         }
         let play = Arc::clone(&self.play);
         let is_in = |host: &Host| names.iter().any(|name| *name == host.name);
         self.remaining.retain(|at| !play.named.get(*at).is_some_and(|host| is_in(host)));
-        Some(names.iter().filter_map(|name| play.hosts.iter().find(|host| host.name == *name).cloned()).collect())
+        let names = names.iter().filter(|name| how.takes(name));
+        Some(names.filter_map(|name| play.hosts.iter().find(|host| host.name == *name).cloned()).collect())
     }
 
     /// The hosts that begin next. They leave the queue. Batches that an earlier process of the run began come first, under their

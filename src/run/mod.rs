@@ -17,6 +17,7 @@ mod connect;
 mod control;
 mod controller;
 mod detach;
+mod fetch;
 mod gate;
 mod gather;
 mod guard;
@@ -260,7 +261,7 @@ impl Run {
     /// Puts the parts together.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let started = parts.options.start_at.is_none();
-        Arc::new(Self {
+        let run = Arc::new(Self {
             forks: Arc::new(Semaphore::new(parts.options.forks.max(1))),
             options: parts.options,
             engine: parts.engine,
@@ -282,7 +283,9 @@ impl Run {
             halted: AtomicBool::new(false),
             started: AtomicBool::new(started),
             unasked: AtomicBool::new(false),
-        })
+        });
+        run.take_up();
+        run
     }
 
     /// The inventory, for a moment.

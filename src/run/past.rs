@@ -24,7 +24,6 @@ pub(crate) struct Past {
     batches: HashMap<(PlayId, u32), Vec<String>>,
     ended: HashSet<(PlayId, u32)>,
     baked: HashSet<(PlayId, u32)>,
-    released: HashSet<(PlayId, u32)>,
     skipped: BTreeMap<String, (String, String)>,
     /// Module and place of each task, as the journal has them.
     tasks: HashMap<TaskKey, (String, String)>,
@@ -109,9 +108,6 @@ impl Past {
             EventKind::Baked { play, batch } => {
                 self.baked.insert((play, batch));
             }
-            EventKind::Released { play, batch, .. } => {
-                self.released.insert((play, batch));
-            }
             EventKind::HostSkipped { host, by, reason } => {
                 self.skipped.insert(host, (by, reason));
             }
@@ -175,16 +171,6 @@ impl Past {
     /// Whether the gates held long enough after a batch.
     pub(crate) fn baked(&self, play: PlayId, batch: u32) -> bool {
         self.baked.contains(&(play, batch))
-    }
-
-    /// Whether a person let a batch begin.
-    pub(crate) fn released(&self, play: PlayId, batch: u32) -> bool {
-        self.released.contains(&(play, batch))
-    }
-
-    /// All batches that were begun.
-    pub(crate) fn batches(&self) -> impl Iterator<Item = (PlayId, u32)> + '_ {
-        self.batches.keys().copied()
     }
 
     /// Hosts that a person left out: who, and why.

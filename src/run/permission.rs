@@ -137,10 +137,7 @@ impl Run {
             return false;
         }
         // What an earlier process of this run began was approved then, and whoever resumes it wants it to go on.
-        let began = |batch| {
-            let past = self.resumption.as_ref().map(|resumption| &resumption.past);
-            past.is_some_and(|past| past.batch(play.plan.id, batch).is_some())
-        };
+        let began = |batch| self.began_before(play.plan.id, batch);
         match self.options.terms.approve.unwrap_or(play.approve) {
             Approve::None => false,
             Approve::First => !self.control.state().approved.contains(&play.plan.id) && !began(0),

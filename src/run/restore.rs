@@ -10,17 +10,19 @@ use std::sync::atomic::Ordering;
 
 use indexmap::IndexMap;
 
+use super::Run;
 use super::act::Acted;
 use super::attempt::HostTask;
 use super::batch::BatchRun;
 use super::bind::Ready;
 use super::connect::Way;
+use super::guard::Standing;
 use super::host::Host;
 use super::outcome::HostResult;
 use super::past::{Done, Past, Record, unseen};
 use super::render::{Room, Trouble};
 use super::task::{Locals, Rescue, place};
-use crate::base::Value;
+use crate::base::{PlayId, Value};
 use crate::event::{EventKind, Halt, Status, TaskKey};
 use crate::modules::{Bound, Effect, Failure, State};
 use crate::plan::Task;
@@ -34,6 +36,15 @@ pub(crate) struct Resumption {
     pub(crate) unknown: WhenUnknown,
     /// What becomes of what is no longer as it was done.
     pub(crate) drifted: WhenDrifted,
+    /// Only these hosts go on; empty means all.
+    pub(crate) only: Vec<String>,
+}
+
+impl Resumption {
+    /// Whether a host goes on.
+    pub(super) fn takes(&self, host: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == host)
+    }
 }
 
 /// What becomes of an act that was in flight and can't be looked at.
@@ -72,6 +83,21 @@ pub(crate) struct Claim {
 impl std::fmt::Debug for Claim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Claim").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Run {
+    /// Takes from the journal who was left out.
+    pub(super) fn take_up(&self) {
+        let Some(Resumption { past, .. }) = &self.resumption else { return };
+        for host in past.skipped().keys() {
+            self.hosts.get(host).state().standing = Standing::LeftOut;
+        }
+    }
+
+    /// Whether an earlier process of this run began a batch: nobody is asked for it again.
+    pub(super) fn began_before(&self, play: PlayId, batch: u32) -> bool {
+        self.resumption.as_ref().is_some_and(|how| how.past.batch(play, batch).is_some())
     }
 }
 
