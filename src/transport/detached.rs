@@ -272,7 +272,13 @@ setsid "$stagger_shell" -c "$stagger_command" <"$stagger_from" >"$stagger_d/o" 2
 stagger_c=$!
 printf '%s %s %s %s %s %s\n' "$stagger_c" "$(stagger_since $stagger_c)" "$stagger_boot" "$$" "$(stagger_since $$)" \
   "$(date +%s)" >"$stagger_d/pid.new" && mv "$stagger_d/pid.new" "$stagger_d/pid"
-setsid "$stagger_shell" -c 'sleep "$1"; : >"$3/late"; kill -TERM -"$2"; sleep 3; kill -KILL -"$2"' \
+# Whoever outlives both must not kill a stranger that has the number by then.
+setsid "$stagger_shell" -c 'sleep "$1"
+is() { [ "$2" = "$(sed -n "s/^[0-9]* .*) [^ZX] \([^ ]* \)\{18\}\([0-9]*\) .*/\2/p" "/proc/$1/stat" 2>/dev/null)" ]; }
+theirs() { read -r c cs b p ps t <"$d/pid" && { is "$p" "$ps" || is "$c" "$cs"; }; }
+c=$2; d=$3
+theirs 2>/dev/null || exit 0
+: >"$d/late"; kill -TERM -"$c"; sleep 3; theirs 2>/dev/null && kill -KILL -"$c"' \
   stagger "$stagger_limit" "$stagger_c" "$stagger_d" &
 stagger_w=$!
 wait $stagger_c

@@ -183,3 +183,32 @@ fn a_folder_that_others_prepared_is_refused() {
     }
     assert!(!Path::new("/etc/7kq2").exists());
 }
+
+#[test]
+fn a_time_limit_that_outlives_its_command_kills_no_stranger() {
+    for shell in SHELLS {
+        let roots = tempfile::tempdir().unwrap();
+        let mut step = detached("exec sleep 4322");
+        step.within = Duration::from_secs(4);
+        assert!(matches!(attach(&step, shell, roots.path(), true, 0), Found::Running { .. }));
+        let pid = folder(&step, roots.path()).join("pid");
+        let facts = std::fs::read_to_string(&pid).unwrap();
+        let words: Vec<&str> = facts.split_whitespace().collect();
+        assert!(Process::new("kill").args(["-KILL", words[3]]).status().unwrap().success());
+        until("it is dead", || !Path::new(&format!("/proc/{}/cmdline", words[3])).exists() || zombie(words[3]));
+        // As if the number were another's by now: it began at another time.
+        std::fs::write(&pid, facts.replacen(words[1], "7", 1)).unwrap();
+        let watcher = |line: &str| line.contains("theirs") && line.contains(&*roots.path().to_string_lossy());
+        let watched = || {
+            std::fs::read_dir("/proc")
+                .unwrap()
+                .flatten()
+                .any(|entry| std::fs::read_to_string(entry.path().join("cmdline")).is_ok_and(|line| watcher(&line)))
+        };
+        assert!(watched(), "{shell:?}");
+        until("the limit has passed", || !watched());
+        let alive = Path::new(&format!("/proc/{}/cmdline", words[0])).exists() && !zombie(words[0]);
+        let _ = Process::new("kill").args(["-KILL", words[0]]).status();
+        assert!(alive, "{shell:?}: a stranger was killed");
+    }
+}
