@@ -15,6 +15,7 @@ use crate::transport::fake::Fake;
 use crate::transport::{Command, Lost, Unreachable};
 
 mod control;
+mod windows;
 
 /// Keeps events in memory.
 #[derive(Default)]
