@@ -71,19 +71,19 @@ pub(crate) fn parse_count(value: &Value) -> Result<Serial, String> {
     Ok(Serial::Count(usize::try_from(count).unwrap_or(0)))
 }
 
+const NOBODY: &str = "; one host at least must be allowed out, or none could ever begin";
+
 /// Reads `max_unavailable`.
 ///
 /// # Errors
 /// A sentence that says what it takes.
 pub(crate) fn parse_window(value: &Value) -> Result<Serial, String> {
-    let wrong = |reason: &str| format!("`max_unavailable` is a number of hosts or a percentage, and {reason}");
+    let wrong = |reason: &str| format!("`max_unavailable` is a number of hosts or a percentage{reason}");
     // No boolean, and nothing below one: with nobody out nothing could ever begin.
     match (value, parse_count(value)) {
-        (Value::Bool(_) | Value::Null, _) | (_, Err(_)) => Err(wrong(&format!("not `{}`", to_text(value)))),
-        (_, Ok(Serial::Count(0))) => Err(wrong("one host at least must be allowed out, or none could ever begin")),
-        (_, Ok(Serial::Percent(percent))) if percent <= 0.0 => {
-            Err(wrong("one host at least must be allowed out, or none could ever begin"))
-        }
+        (Value::Bool(_) | Value::Null, _) | (_, Err(_)) => Err(wrong(&format!(", not `{}`", to_text(value)))),
+        (_, Ok(Serial::Count(0))) => Err(wrong(NOBODY)),
+        (_, Ok(Serial::Percent(percent))) if percent <= 0.0 => Err(wrong(NOBODY)),
         (_, Ok(most)) => Ok(most),
     }
 }
