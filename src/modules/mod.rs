@@ -422,6 +422,8 @@ pub(crate) mod fixture;
 pub(crate) mod local_host;
 #[cfg(test)]
 mod previews;
+#[cfg(test)]
+mod seen_cases;
 
 #[cfg(test)]
 mod tests {
