@@ -186,7 +186,7 @@ impl State for Fetch {
         }
         result.insert("remote_checksum".to_owned(), sha1.into());
         result.insert("remote_md5sum".to_owned(), Value::Null);
-        let script = Script::new().set("path", path).line("exec cat <\"$path\"");
+        let script = Script::new().set("path", path).line("cat <\"$path\"");
         let summary = format!("fetch {path} ({} bytes) to {}", entry.size, to.display());
         let sha1 = self.validate.then(|| sha1.to_owned());
         let step = Step { act: Act::Fetch { script, to, sha1 }, ..Step::script(summary, Script::new()) };

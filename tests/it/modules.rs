@@ -38,6 +38,7 @@ all:
     debian: {ansible_host: NET.1, base: /srv/root}
     busybox: {ansible_host: NET.2, base: /srv/root}
     other_user: {ansible_host: NET.1, base: /srv/deputy, ansible_user: operator, ansible_become: true, ansible_become_user: deputy}
+    other_on_busybox: {ansible_host: NET.2, base: /srv/deputy, ansible_become: true, ansible_become_user: deputy, ansible_become_method: su}
 ";
 
 /// What is on a host beforehand, in the folder `$1`.
@@ -50,6 +51,8 @@ printf 'first\nsecond\nthird\n' > edited
 echo old > old
 mkdir gone; echo x > gone/x
 printf drf > flags/user_sorter
+mkdir unpacked; tar czf packed.tar.gz -C given below
+yes fetched | head -c 300000 > large
 "#;
 
 /// Everything that people could miss if it changed: names, kinds, owners, sizes, times and contents.
@@ -58,7 +61,7 @@ const DIGEST: &str = "for f in /srv /etc /root /tmp /opt /home /usr/local; do fi
 
 /// What stands in a folder, by names in it: kind and mode, what links point at, contents. No owners, times or process numbers.
 const LISTING: &str = r#"cd $1 && find . | sort | while read -r f; do
-    case $f in *.pid|*.born|*/links|*/old.*) continue;; esac
+    case $f in *.pid|*.born|*/links|*/old.*|*/packed.tar.gz) continue;; esac
     if [ -h "$f" ]; then echo "$f -> $(readlink "$f")" | sed "s,$1,BASE,"
     else echo "$f $(stat -c %A "$f") $([ -f "$f" ] && sha1sum <"$f")"; fi
 done"#;
@@ -103,6 +106,14 @@ const CUTS: &[(&str, &str, &str)] = &[
     ("archive_looked", "2 before", "unarchive: {src: HERE/archive.tar.gz, dest: BASE/given}"),
     ("archive_middle", "2 middle tar", "unarchive: {src: HERE/archive.tar.gz, dest: BASE/given}"),
     ("archive_after", "2 after", "unarchive: {src: HERE/archive.tar.gz, dest: BASE/given}"),
+    ("zip_middle", "2 middle tar", "unarchive: {src: HERE/archive.zip, dest: BASE/unpacked}"),
+    ("packed_middle", "2 middle mv", "unarchive: {src: BASE/packed.tar.gz, dest: BASE/unpacked, remote_src: true}"),
+    ("packed_after", "2 after", "unarchive: {src: BASE/packed.tar.gz, dest: BASE/unpacked, remote_src: true}"),
+    ("folders_middle", "2 middle mv", "copy: {src: BASE/given, dest: BASE/unpacked, remote_src: true}"),
+    ("fetch_look", "1 look", "fetch: {src: BASE/large, dest: HERE/fetched}"),
+    ("fetch_looked", "2 before", "fetch: {src: BASE/large, dest: HERE/fetched}"),
+    ("fetch_half", "2 middle cat", "fetch: {src: BASE/large, dest: HERE/fetched}"),
+    ("fetch_after", "2 after", "fetch: {src: BASE/large, dest: HERE/fetched}"),
     ("release_half", "2 middle cat", "release: {name: d, version: '2', src: HERE/binary, root: BASE/v, link: BASE/d}"),
     ("release_middle", "2 middle mv", "release: {name: d, version: '2', src: HERE/binary, root: BASE/v, link: BASE/d}"),
     ("release_after", "2 after", "release: {name: d, version: '2', src: HERE/binary, root: BASE/v, link: BASE/d}"),
@@ -134,6 +145,14 @@ const NEVER_AGAIN: &[(&str, &str, &str, &str)] = &[
     ),
 ];
 
+/// Where the playbooks work, and as whom.
+const FOLDERS: [(&str, &str, &str); 4] = [
+    ("d1", "/srv/root", "root"),
+    ("b1", "/srv/root", "root"),
+    ("d1", "/srv/deputy", "deputy"),
+    ("b1", "/srv/deputy", "deputy"),
+];
+
 struct Bench {
     lab: Lab,
     here: tempfile::TempDir,
@@ -161,9 +180,11 @@ impl Bench {
             .current_dir(here.path())
             .status();
         assert!(packed.expect("tar runs").success());
-        for (host, folder, owner) in
-            [("d1", "/srv/root", "root"), ("b1", "/srv/root", "root"), ("d1", "/srv/deputy", "deputy")]
-        {
+        for command in ["tar -cJf archive.tar.xz -C archived inner", "cd archived && zip -qr ../archive.zip inner"] {
+            let done = Command::new("sh").args(["-c", command]).current_dir(here.path()).status();
+            assert!(done.expect("a shell runs").success(), "{command}");
+        }
+        for (host, folder, owner) in FOLDERS {
             lab.run(host, &format!("set -- {folder}; set -e; {PREPARE} chown -R {owner} {folder}"));
         }
         Bench { lab, here, port: 9 }
@@ -179,10 +200,9 @@ impl Bench {
         ["d1", "b1"].map(|host| self.lab.run(host, DIGEST))
     }
 
-    /// What stands in the three folders.
-    fn listings(&self) -> [String; 3] {
-        [("d1", "/srv/root"), ("b1", "/srv/root"), ("d1", "/srv/deputy")]
-            .map(|(host, folder)| self.lab.run(host, &format!("set -- {folder}; {LISTING}")))
+    /// What stands in the folders.
+    fn listings(&self) -> [String; 4] {
+        FOLDERS.map(|(host, folder, _)| self.lab.run(host, &format!("set -- {folder}; {LISTING}")))
     }
 }
 
@@ -293,18 +313,21 @@ fn every_module_is_previewed_done_and_not_done_again_on_both_kinds_of_host() {
             assert!(unknown.iter().any(|name| place.0.starts_with(name)), "{place:?} should be known beforehand");
         }
     }
-    let [debian, busybox, other] = bench.listings();
+    let [debian, busybox, other, other_busybox] = bench.listings();
     same(&debian, &busybox, "both kinds of host end alike");
     same(&debian, &other, "as another user it ends alike");
+    same(&debian, &other_busybox, "as another user it ends alike on busybox");
     assert!(debian.contains("./new/inner/file ") && debian.contains("./link -> given/file"), "{debian}");
     assert!(!debian.contains(".stagger"), "nothing is left over: {debian}");
-    for host in ["debian", "busybox", "other_user"] {
-        let base = if host == "other_user" { "srv/deputy" } else { "srv/root" };
+    for host in ["debian", "busybox", "other_user", "other_on_busybox"] {
+        let base = if host.starts_with("other") { "srv/deputy" } else { "srv/root" };
         let fetched = bench.here.path().join("out").join(host).join(base).join("given/file");
         assert_eq!(std::fs::read_to_string(&fetched).unwrap_or_default(), "given\n", "{}", fetched.display());
     }
-    let owners = bench.lab.run("d1", "find /srv/deputy ! -user deputy; find /srv/root ! -user root");
-    assert_eq!(owners, "", "owners are who did it");
+    for host in ["d1", "b1"] {
+        let owners = bench.lab.run(host, "find /srv/deputy ! -user deputy; find /srv/root ! -user root");
+        assert_eq!(owners, "", "owners are who did it on {host}");
+    }
 
     let after = bench.digests();
     let (code, again) = bench.play("changes.yml", &["--diff"]);
@@ -325,7 +348,7 @@ fn every_module_is_previewed_done_and_not_done_again_on_both_kinds_of_host() {
         let (code, acted) = bench.play("once.yml", &[]);
         all(&acted, &["changed", "ok"]);
         assert_eq!(code, 0);
-        assert_eq!(counts[1].load(Ordering::SeqCst), 3 * times);
+        assert_eq!(counts[1].load(Ordering::SeqCst), FOLDERS.len() * times);
         let shell = bench.lab.run("b1", "cat /srv/root/by-raw /srv/root/by-shell-again");
         assert_eq!(shell, format!("{}{}", "raw\n".repeat(times), "shell\n".repeat(times)));
     }
@@ -399,6 +422,18 @@ fn cut_and_compare(number: u32, one_channel: bool) {
         let listing = |below: &str| bench.lab.run(host, &format!("set -- /srv/{below}; {LISTING}"));
         let (cut, whole) = (listing("cut"), listing("whole"));
         same(&cut, &whole, "with cuts it ends as without");
+        for (name, ..) in CUTS.iter().filter(|case| case.0.starts_with("fetch")) {
+            let host = if host == "d1" { "debian" } else { "busybox" };
+            let file = bench.here.path().join(format!("fetched/{host}/srv/cut/{name}/large"));
+            let large = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert!(large.len() == 300_000 && large.starts_with(b"fetched\nfetched\n"), "{name} on {host}");
+            let folder = file.parent().expect("a folder");
+            assert_eq!(
+                std::fs::read_dir(folder).expect("a folder").count(),
+                1,
+                "nothing is left over: {name} on {host}"
+            );
+        }
         let late =
             bench.lab.run(host, "cat /srv/cutting/late 2>/dev/null; ps -ef 2>/dev/null | grep '[s]leep 4$' || :");
         assert_eq!(late, "", "{host}: a try that was cut off went on beside the next one");
