@@ -46,6 +46,7 @@ pub(super) fn run(request: &ExecRequest) -> Exit {
         arguments,
         more: None,
         keywords: Keywords::default(),
+        undo: Vec::new(),
         directory: directory.clone(),
     };
     let play = Play {

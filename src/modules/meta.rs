@@ -26,6 +26,7 @@ const WORDS: &[(&str, Meta)] = &[
     ("end_batch", Meta::EndBatch),
     ("end_host", Meta::EndHost),
     ("reset_connection", Meta::ResetConnection),
+    ("undo", Meta::Undo),
 ];
 
 fn word(text: &str) -> Result<Meta, String> {

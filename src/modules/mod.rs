@@ -202,6 +202,12 @@ pub(crate) trait State: Debug + Send + Sync {
         vec![(self.subject(), self.expect(seen, change))]
     }
 
+    /// What was seen of the part before the change, by name: `undo_before` for the arguments of the task's `undo`. Empty when
+    /// the probe tells nothing that one could go back to.
+    fn before(&self, _seen: &Output) -> Map {
+        Map::new()
+    }
+
     /// The result after all steps were done; `outputs` has one for each [`Act::Script`] and [`Act::Fetch`] in order
     /// (scripts without standard input that follow one another may have been joined: then the first has all output).
     /// The default takes the planned result, and fails when a script's status is not zero.
@@ -389,6 +395,8 @@ pub(crate) enum Meta {
     EndHost,
     /// Closes the connection; the next task makes a new one.
     ResetConnection,
+    /// Takes back now what this run has changed for a time on the hosts.
+    Undo,
 }
 
 /// What a run module came to.

@@ -57,6 +57,8 @@ pub(crate) struct Compiler<'a> {
     pub(super) wrong: Vec<Diagnostic>,
     selection: &'a Selection,
     next: u32,
+    /// Tasks that are in no host's sequence: those under `undo:`.
+    pub(super) aside: u32,
 }
 
 /// The placeholder module of an include.
@@ -79,7 +81,7 @@ fn never_built(_: &Arguments, _: &dyn Controller) -> Result<Bound, Failure> {
 impl<'a> Compiler<'a> {
     /// A compiler whose task ids begin at `next`.
     pub(crate) fn new(engine: &'a Engine, selection: &'a Selection, next: u32) -> Self {
-        Self { engine, wrong: Vec::new(), selection, next }
+        Self { engine, wrong: Vec::new(), selection, next, aside: 0 }
     }
 
     /// What was wrong so far, and the id after the last task's.
@@ -99,7 +101,7 @@ impl<'a> Compiler<'a> {
 
     /// Compiles all plays.
     pub(crate) fn plan(&mut self, playbook: &Playbook) -> Plan {
-        let plays = playbook.plays.iter().enumerate().map(|(at, play)| self.play(at, play)).collect();
+        let plays = playbook.plays.iter().enumerate().map(|(at, play)| Arc::new(self.play(at, play))).collect();
         Plan { plays }
     }
 
@@ -151,13 +153,13 @@ impl<'a> Compiler<'a> {
             self.check(files);
             list(files).map(|file| Arc::new(file.clone())).collect()
         });
-        let first = self.next;
+        let (first, aside) = (self.next, self.aside);
         let sections = [
             self.items(&play.pre_tasks, &keywords, false),
             self.items(&play.tasks, &keywords, false),
             self.items(&play.post_tasks, &keywords, false),
         ];
-        let task_count = self.next - first;
+        let task_count = self.next - first - (self.aside - aside);
         let handlers = self.items(&play.handlers, &keywords, true);
         self.notified(&sections, &handlers);
         let gate =
@@ -300,6 +302,7 @@ impl<'a> Compiler<'a> {
         let mut compiled = self.with_keywords(&task.keywords, spec, task.span, keywords, &task.directory, handler);
         compiled.arguments = Arc::new(arguments);
         compiled.span = task.module_span;
+        compiled.undo = self.undo(task, &compiled);
         (!by_tags || self.selection.takes(&compiled.keywords.tags)).then_some(compiled)
     }
 
@@ -362,6 +365,7 @@ impl<'a> Compiler<'a> {
             directory: directory.to_owned(),
             keywords,
             handler,
+            undo: Vec::new(),
         }
     }
 }
@@ -370,7 +374,10 @@ impl<'a> Compiler<'a> {
 pub(crate) fn each_task(items: &[Item], f: &mut dyn FnMut(&Task, bool)) {
     for item in items {
         match item {
-            Item::Task(task) => f(task, false),
+            Item::Task(task) => {
+                f(task, false);
+                task.undo.iter().for_each(|undo| f(undo, false));
+            }
             Item::Include(include) => f(&include.task, true),
             Item::Block(block) => {
                 each_task(&block.block, f);

@@ -59,6 +59,7 @@ impl Compiler<'_> {
             arguments,
             more: None,
             keywords: playbook::Keywords::default(),
+            undo: Vec::new(),
             directory: directory.to_owned(),
         };
         // A gate is asked whatever tags were chosen: leaving it out is not how to make a run shorter.

@@ -9,6 +9,7 @@ mod detach;
 mod gate;
 mod keywords;
 mod repeat;
+mod undo;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::template::Expression;
 pub(crate) use arguments::has_template;
 pub(crate) use batch::{Batches, Serial, Window, parse_count, parse_window};
 pub(crate) use compile::{Compiler, Selection, each_task};
+pub(crate) use undo::Frozen;
 
 /// Variables of one level, as written.
 pub(crate) type Layer = Arc<IndexMap<String, Arc<Node>>>;
@@ -31,7 +33,7 @@ pub(crate) type Layer = Arc<IndexMap<String, Arc<Node>>>;
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
     /// In order.
-    pub(crate) plays: Vec<Play>,
+    pub(crate) plays: Vec<Arc<Play>>,
 }
 
 /// A play.
@@ -146,6 +148,8 @@ pub(crate) struct Task {
     pub(crate) directory: PathBuf,
     /// Whether it is a handler.
     pub(crate) handler: bool,
+    /// What takes back what it changes, in order.
+    pub(crate) undo: Vec<Arc<Task>>,
 }
 
 /// `loop:` and `loop_control:`.

@@ -56,6 +56,10 @@ impl Compiler<'_> {
         let mut known: BTreeSet<String> = BTreeSet::new();
         let mut open = false;
         each_task(handlers, &mut |task, include| {
+            // Not what takes a handler back.
+            if !task.handler {
+                return;
+            }
             open |= include;
             known.extend(task.listen.iter().cloned());
             match task.name.as_ref().and_then(|name| name.as_str()) {

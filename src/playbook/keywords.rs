@@ -18,6 +18,8 @@ pub(crate) enum Level {
     Import,
     /// `include_tasks` and `import_tasks`.
     Include,
+    /// A task under `undo:`.
+    Undo,
 }
 
 impl Level {
@@ -29,13 +31,14 @@ impl Level {
             Self::Handler => "a handler",
             Self::Import => "import_playbook",
             Self::Include => "an include",
+            Self::Undo => "a task under `undo`",
         }
     }
 }
 
 struct Row {
     name: &'static str,
-    /// `p`lay, `b`lock, `t`ask, `h`andler, `i`mport_playbook, i`n`clude.
+    /// `p`lay, `b`lock, `t`ask, `h`andler, `i`mport_playbook, i`n`clude, `u`ndo.
     levels: &'static str,
     /// Why it is refused, when it is.
     refused: Option<&'static str>,
@@ -52,26 +55,26 @@ const fn refused(name: &'static str, levels: &'static str, why: &'static str) ->
 const ROWS: &[Row] = &[
     // Shared by all.
     row("any_errors_fatal", "pbthn"),
-    row("become", "pbthn"),
-    row("become_exe", "pbthn"),
-    row("become_flags", "pbthn"),
-    row("become_method", "pbthn"),
-    row("become_user", "pbthn"),
+    row("become", "pbthnu"),
+    row("become_exe", "pbthnu"),
+    row("become_flags", "pbthnu"),
+    row("become_method", "pbthnu"),
+    row("become_user", "pbthnu"),
     row("check_mode", "pbthn"),
-    row("connection", "pbthn"),
+    row("connection", "pbthnu"),
     row("diff", "pbthn"),
-    row("environment", "pbthn"),
-    row("ignore_errors", "pbthn"),
-    row("ignore_unreachable", "pbthn"),
-    row("name", "pbthni"),
-    row("no_log", "pbthn"),
-    row("port", "pbthn"),
-    row("remote_user", "pbthn"),
+    row("environment", "pbthnu"),
+    row("ignore_errors", "pbthnu"),
+    row("ignore_unreachable", "pbthnu"),
+    row("name", "pbthniu"),
+    row("no_log", "pbthnu"),
+    row("port", "pbthnu"),
+    row("remote_user", "pbthnu"),
     row("run_once", "pbthn"),
     row("tags", "pbthni"),
     row("throttle", "pbthn"),
-    row("timeout", "pbthn"),
-    row("vars", "pbthni"),
+    row("timeout", "pbthnu"),
+    row("vars", "pbthniu"),
     refused("collections", "pbth", "modules are found by their short or full name; leave the line out"),
     refused("debugger", "pbth", "there is no task debugger; `--step` asks before each task"),
     refused("module_defaults", "pbth", "not supported yet: write the arguments at each task, or in a variable"),
@@ -98,27 +101,27 @@ const ROWS: &[Row] = &[
     refused("vars_prompt", "p", "not supported yet: pass the value with `-e name=value`"),
     refused("rollback", "p", "not supported yet"),
     // Blocks and tasks.
-    row("delegate_to", "bthn"),
+    row("delegate_to", "bthnu"),
     row("notify", "bthn"),
-    row("when", "bthni"),
+    row("when", "bthniu"),
     refused("delegate_facts", "bth", "not supported yet"),
     // Tasks.
-    row("args", "thn"),
-    row("action", "th"),
-    row("local_action", "th"),
-    row("changed_when", "th"),
-    row("delay", "th"),
-    row("failed_when", "th"),
+    row("args", "thnu"),
+    row("action", "thu"),
+    row("local_action", "thu"),
+    row("changed_when", "thu"),
+    row("delay", "thu"),
+    row("failed_when", "thu"),
     row("listen", "h"),
     row("loop", "thn"),
     row("loop_control", "thn"),
-    row("register", "thn"),
-    row("retries", "th"),
-    row("until", "th"),
+    row("register", "thnu"),
+    row("retries", "thu"),
+    row("until", "thu"),
     row("async", "th"),
     row("poll", "th"),
     row("detach", "th"),
-    refused("undo", "th", "not supported yet"),
+    row("undo", "th"),
 ];
 
 /// Every keyword's name, for "did you mean".
@@ -134,6 +137,7 @@ fn letter(level: Level) -> char {
         Level::Handler => 'h',
         Level::Import => 'i',
         Level::Include => 'n',
+        Level::Undo => 'u',
     }
 }
 

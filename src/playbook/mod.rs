@@ -4,6 +4,7 @@
 mod keywords;
 mod load;
 mod task;
+mod undo;
 
 use std::path::PathBuf;
 
@@ -89,7 +90,7 @@ pub(crate) enum Entry {
 }
 
 /// A module call with its keywords.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Task {
     /// Where it begins.
     pub(crate) span: Span,
@@ -103,6 +104,8 @@ pub(crate) struct Task {
     pub(crate) more: Option<Node>,
     /// Its keywords.
     pub(crate) keywords: Keywords,
+    /// What takes back what it changes: the tasks under `undo:`.
+    pub(crate) undo: Vec<Task>,
     /// The folder of the file that it stands in.
     pub(crate) directory: PathBuf,
 }

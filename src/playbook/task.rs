@@ -64,7 +64,8 @@ impl Loader<'_> {
                 return None;
             }
         }
-        self.task(item, map, handlers, directory)
+        let level = if handlers { Level::Handler } else { Level::Task };
+        self.call(item, map, level, directory).map(|task| Entry::Task(Box::new(task)))
     }
 
     fn block(
@@ -185,8 +186,8 @@ impl Loader<'_> {
         })))
     }
 
-    fn task(&mut self, item: &Node, map: &[(Node, Node)], handlers: bool, directory: &Path) -> Option<Entry> {
-        let level = if handlers { Level::Handler } else { Level::Task };
+    /// A module call with its keywords.
+    pub(super) fn call(&mut self, item: &Node, map: &[(Node, Node)], level: Level, directory: &Path) -> Option<Task> {
         let mut keywords = Keywords::default();
         let mut calls: Vec<(&Node, &Node)> = Vec::new();
         for (key, value) in map {
@@ -200,7 +201,8 @@ impl Loader<'_> {
                 Found::Other => calls.push((key, value)),
             }
         }
-        if let Some(call) = self.action(item, &keywords, directory) {
+        let undo = self.undo(&keywords, directory);
+        if let Some(call) = self.action(item, &keywords, &undo, directory) {
             if let Some((key, _)) = calls.first() {
                 let message = "a task calls one module, and this one has both `action` and a module";
                 self.wrong.push(Diagnostic::error(message, key.span));
@@ -238,20 +240,21 @@ impl Loader<'_> {
             self.wrong.push(unknown(other.as_str().unwrap_or_default(), other.span, level));
         }
         let more = keywords.get("args").cloned();
-        Some(Entry::Task(Box::new(Task {
+        Some(Task {
             span: item.span,
             module: key.as_str().unwrap_or_default().to_owned(),
             module_span: key.span,
             arguments: value.clone(),
             more,
             keywords,
+            undo,
             directory: directory.to_owned(),
-        })))
+        })
     }
 
     /// `action: module k=v`, `action: {module: m, …}`, `local_action: …`. `None` when the task has neither.
     #[expect(clippy::option_option, reason = "absent, wrong and right are three things")]
-    fn action(&mut self, item: &Node, keywords: &Keywords, directory: &Path) -> Option<Option<Entry>> {
+    fn action(&mut self, item: &Node, keywords: &Keywords, undo: &[Task], directory: &Path) -> Option<Option<Task>> {
         let local = keywords.get("local_action").is_some();
         let value = keywords.get("action").or_else(|| keywords.get("local_action"))?.clone();
         let (module, arguments) = match &value.kind {
@@ -279,15 +282,16 @@ impl Loader<'_> {
             keywords.push("connection", value.span, text("local"));
         }
         let more = keywords.get("args").cloned();
-        Some(Some(Entry::Task(Box::new(Task {
+        Some(Some(Task {
             span: item.span,
             module,
             module_span: value.span,
             arguments,
             more,
             keywords,
+            undo: undo.to_vec(),
             directory: directory.to_owned(),
-        }))))
+        }))
     }
 
     /// Takes a keyword of a block or include, or says what is wrong with it.

@@ -116,7 +116,13 @@ impl HostTask {
     }
 
     /// Looks, and does what is missing.
-    pub(super) async fn state(&self, state: &dyn State, way: &Way, environment: &[(String, String)]) -> Acted {
+    pub(super) async fn state(
+        &self,
+        state: &dyn State,
+        room: &Room,
+        way: &Way,
+        environment: &[(String, String)],
+    ) -> Acted {
         let mut tries = 0;
         let mut patient = way.clone();
         // What the connection broke in, when it did.
@@ -176,6 +182,10 @@ impl HostTask {
             if self.quiet {
                 return Acted::failed(Failure::new("it is no longer as it was"));
             }
+            let armed = match self.arm(room, || state.before(&seen)).await {
+                Ok(armed) => armed,
+                Err(failure) => return Acted { steps, ..Acted::failed(failure) },
+            };
             if self.check {
                 return self.preview(state, !probe.is_empty(), &seen, change, steps);
             }
@@ -190,7 +200,12 @@ impl HostTask {
             };
             // A condition that is looked at again leaves no trace: nothing is to be asked about after a crash.
             let recorded = if self.glance { Ok(()) } else { self.run.bus.record(started).await };
-            if let Err(reason) = recorded {
+            if let Err(reason) = recorded
+                && !self.undoing
+            {
+                if armed {
+                    self.run.ledger.disarm(&self.key, &self.host.name, self.item);
+                }
                 self.run.interrupt.soft.cancel();
                 return Acted::failed(Failure::new(format!(
                     "nothing was done: the journal can't be written: {reason}"

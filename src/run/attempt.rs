@@ -39,6 +39,8 @@ pub(super) struct HostTask {
     pub(super) item: u32,
     /// Nothing of it is said on the bus, and the journal is not asked: it only restores what an earlier process knew.
     pub(super) quiet: bool,
+    /// It takes a setting back: it is done even when the journal can't be written any more.
+    pub(super) undoing: bool,
 }
 
 /// How many tries a task has when `until` is given and `retries` is not (facts/ansible.md §9.6).

@@ -10,6 +10,7 @@ use super::guard::{Rules, Standing};
 use super::host::Host;
 use super::play::PlayRun;
 use super::task::{Locals, Rescue};
+use super::undo::Undoing;
 use crate::base::TaskId;
 use crate::event::EventKind;
 
@@ -25,6 +26,7 @@ pub(super) struct BatchRun {
     pub(super) started: AtomicBool,
     /// How often each task ran.
     pub(super) passes: Mutex<HashMap<TaskId, u32>>,
+    pub(super) undoing: Undoing,
 }
 
 impl BatchRun {
@@ -37,6 +39,7 @@ impl BatchRun {
             ended: AtomicBool::new(false),
             started: AtomicBool::new(play.started.unwrap_or_else(|| run.started.load(Ordering::SeqCst))),
             passes: Mutex::default(),
+            undoing: Undoing::default(),
         }
     }
 
@@ -93,5 +96,6 @@ impl BatchRun {
             }
             live.retain(|host| host.standing() == Standing::Active);
         }
+        self.undo_rest().await;
     }
 }

@@ -9,8 +9,8 @@ use super::attempt::HostTask;
 use super::connect::Way;
 use super::controller::Here;
 use super::render::{Room, Trouble};
-use crate::base::{Map, Value, to_text};
-use crate::modules::{self, Arguments, Bound, Failure, OptKind};
+use crate::base::{Value, to_text};
+use crate::modules::{Arguments, Bound, Failure};
 
 /// A module with its arguments, or why there is none.
 pub(super) enum Ready {
@@ -33,29 +33,7 @@ impl HostTask {
     /// Renders the arguments and builds the module.
     pub(super) async fn bind(&self, room: &Room) -> Result<Ready, Trouble> {
         let spec = self.task.module;
-        let mut rendered = Map::new();
-        for (key, value) in self.task.arguments.as_map().unwrap_or_default() {
-            let name = room.text(key).await?;
-            let kind = modules::find_option(spec, &name).map(|option| option.kind);
-            let value = if kind == Some(OptKind::Expression) {
-                value.to_value()
-            } else {
-                // One option at a time inside a mapping, so that `omit` can leave the option out.
-                let single = crate::base::Node {
-                    kind: crate::base::NodeKind::Map(vec![(crate::base::Node::string("v", key.span), value.clone())]),
-                    span: value.span,
-                };
-                match room.render(&single).await.map_err(|trouble| self.at(trouble, &name, value.span))? {
-                    Value::Object(mut map) => match map.remove("v") {
-                        Some(value) => value,
-                        None => continue,
-                    },
-                    other => other,
-                }
-            };
-            rendered.insert(name, value);
-        }
-        let arguments = Arguments::check(spec, rendered).map_err(Trouble::Failed)?;
+        let arguments = Arguments::check(spec, room.arguments(&self.task).await?).map_err(Trouble::Failed)?;
         let connection_room =
             if Arc::ptr_eq(&self.host, &self.target) { room.clone() } else { Room::new(&self.run, &self.target, None) };
         let way = room.way(&self.task, &connection_room).await?;
@@ -88,24 +66,15 @@ impl HostTask {
         Ok(match self.bind(room).await? {
             Ready::Not(acted) => acted,
             Ready::Bound { bound: Bound::State(state), way, environment, .. } => {
-                self.state(state.as_ref(), &way, &environment).await
+                self.state(state.as_ref(), room, &way, &environment).await
+            }
+            Ready::Bound { .. } if !self.task.undo.is_empty() => {
+                let what = "it only looks, or changes this run; leave `undo` out";
+                Acted::failed(Failure::new(format!("`{}` has nothing to undo here: {what}", self.task.module.name)))
             }
             Ready::Bound { bound: Bound::Gate(gate), way, .. } => self.gate(gate.as_ref(), &way).await,
             Ready::Bound { bound: Bound::Course(course), here, .. } => self.course(course.as_ref(), room, &here).await,
         })
-    }
-
-    fn at(&self, trouble: Trouble, option: &str, span: crate::base::Span) -> Trouble {
-        match trouble {
-            Trouble::Failed(failure) => {
-                let place = self.run.sources.place(span);
-                let place = if place.is_empty() { String::new() } else { format!(" ({place})") };
-                let message =
-                    format!("`{option}` of `{}` can't be rendered: {}{place}", self.task.module.name, failure.message);
-                Trouble::Failed(Failure { message, ..failure })
-            }
-            unknown => unknown,
-        }
     }
 
     async fn environment(&self, room: &Room) -> Result<Vec<(String, String)>, Trouble> {

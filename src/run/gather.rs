@@ -117,6 +117,7 @@ impl Run {
             detach: None,
             item: 0,
             quiet: false,
+            undoing: false,
         };
         let result = task.run().await;
         if result.status.ends_host() {
@@ -167,6 +168,7 @@ fn module_task(plan: &Arc<Play>, module: &str, arguments: Map) -> Option<Task> {
         listen: Vec::new(),
         directory: plan.directory.clone(),
         handler: false,
+        undo: Vec::new(),
     })
 }
 

@@ -60,6 +60,7 @@ impl BatchRun {
                     Item::Block(block) => self.block(block, live, rescue, even_if_halted, &locals, depth).await,
                     Item::Include(include) => self.include(include, live, rescue, even_if_halted, &locals, depth).await,
                 };
+                self.undo_those_out();
             }
             live
         })
@@ -80,6 +81,7 @@ impl BatchRun {
         depth: usize,
     ) -> Vec<Arc<Host>> {
         let can_rescue = !block.rescue.is_empty();
+        let _shelter = (can_rescue || !block.always.is_empty()).then(|| self.undoing.shelter());
         let inner = if can_rescue { Rescue::Taken } else { rescue };
         let mut live = self.items(&block.block, hosts.clone(), inner, even_if_halted, Arc::clone(locals), depth).await;
         let is_in = |host: &Arc<Host>, list: &[Arc<Host>]| list.iter().any(|other| Arc::ptr_eq(other, host));

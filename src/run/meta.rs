@@ -20,8 +20,8 @@ impl BatchRun {
         hosts: Vec<Arc<Host>>,
         locals: &Locals,
     ) -> Vec<Arc<Host>> {
-        // `end_host` and `reset_connection` ask each host's condition, the others only the first's (facts/ansible.md §9.6).
-        let per_host = matches!(meta, Meta::EndHost | Meta::ResetConnection);
+        // `end_host`, `reset_connection` and `undo` ask each host's condition, the others only the first's (facts/ansible.md §9.6).
+        let per_host = matches!(meta, Meta::EndHost | Meta::ResetConnection | Meta::Undo);
         let mut chosen: Vec<Arc<Host>> = Vec::new();
         for host in &hosts {
             match self.room(host, task, locals).first_false(&task.keywords.when).await {
@@ -66,6 +66,7 @@ impl BatchRun {
                     host.state().standing = Standing::Ended;
                 }
             }
+            Meta::Undo => self.undo_now(&chosen).await,
             Meta::ResetConnection => {
                 for host in &chosen {
                     self.run.disconnect(host).await;

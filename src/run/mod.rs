@@ -6,6 +6,7 @@
 
 mod act;
 mod archives;
+mod arguments;
 mod ask;
 mod attempt;
 mod batch;
@@ -37,6 +38,7 @@ mod scope;
 mod task;
 #[cfg(test)]
 mod tests;
+mod undo;
 mod vars_files;
 
 use std::collections::BTreeMap;
@@ -63,6 +65,7 @@ pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
 pub(crate) use past::{InFlight, Past};
 pub(crate) use restore::{Resumption, WhenDrifted, WhenUnknown};
+pub(crate) use undo::{Armed, Ledger, NotUndone, Pending};
 pub(crate) use vars_files::vars_file;
 
 /// How a run is to be done.
@@ -194,6 +197,8 @@ pub(crate) struct Run {
     pub(crate) masker: Masker,
     /// What an earlier process of this run did.
     pub(super) resumption: Option<Resumption>,
+    /// What has to be taken back.
+    pub(crate) ledger: Ledger,
     inventory: RwLock<Inventory>,
     forks: Arc<Semaphore>,
     next_task: AtomicU32,
@@ -229,6 +234,8 @@ pub(crate) struct Summary {
     pub(crate) error: Option<String>,
     /// `--start-at-task` named no task that was reached.
     pub(crate) start_not_found: bool,
+    /// Settings that are still changed.
+    pub(crate) not_undone: Vec<NotUndone>,
 }
 
 /// What a run is made of.
@@ -278,6 +285,7 @@ impl Run {
             clock: crate::event::Clock::start(),
             masker: parts.masker,
             resumption: parts.resumption,
+            ledger: Ledger::default(),
             inventory: RwLock::new(parts.inventory),
             next_task: AtomicU32::new(parts.next_task),
             halted: AtomicBool::new(false),
@@ -331,13 +339,14 @@ impl Run {
                 continue;
             }
             let id = play.id;
-            let done = self.play(Arc::new(play)).await;
+            let done = self.play(play).await;
             self.control.play_ends(id);
             if let Err(error) = done {
                 summary.error = Some(error);
                 break;
             }
         }
+        self.undo_what_is_left().await;
         self.sweep_all().await;
         cutter.abort();
         self.close().await;
@@ -364,6 +373,7 @@ impl Run {
             }
         }
         summary.halted = self.halted.load(Ordering::SeqCst);
+        summary.not_undone = self.ledger.not_undone();
         summary.interrupted = self.is_interrupted();
         summary.aborted = self.control.is_aborted();
         summary.late = self.control.is_late();

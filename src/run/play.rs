@@ -197,10 +197,15 @@ impl Run {
     }
 
     pub(super) fn bare(self: &Arc<Self>, plan: &Arc<Play>, nobody: &Arc<Host>) -> Room {
-        let play = Arc::new(PlayRun {
+        Room::new(self, nobody, Some(&self.bare_play(plan, Vec::new())))
+    }
+
+    /// A play that is not run: for what its variables say.
+    pub(super) fn bare_play(&self, plan: &Arc<Play>, hosts: Vec<Arc<Host>>) -> Arc<PlayRun> {
+        Arc::new(PlayRun {
             plan: Arc::clone(plan),
             name: String::new(),
-            hosts: Vec::new(),
+            hosts,
             named: Vec::new(),
             elsewhere: 0,
             limits: Limits {
@@ -223,8 +228,7 @@ impl Run {
             narrow: Mutex::default(),
             shared: Mutex::default(),
             files: Mutex::default(),
-        });
-        Room::new(self, nobody, Some(&play))
+        })
     }
 
     /// Evaluates the play's own options and reads its files of variables.

@@ -74,6 +74,7 @@ pub(crate) enum WhenDrifted {
 /// A task that was done, and can be looked at again.
 pub(crate) struct Claim {
     task: HostTask,
+    room: Room,
     state: Box<dyn State>,
     way: Way,
     environment: Vec<(String, String)>,
@@ -243,7 +244,7 @@ impl BatchRun {
             let subject = format!("{} {}", prepared.target.name, state.subject());
             let mut host = host.state();
             host.claims.shift_remove(&subject);
-            host.claims.insert(subject, Claim { task: prepared.clone(), state, way, environment, name });
+            host.claims.insert(subject, Claim { task: prepared.clone(), room, state, way, environment, name });
         }
     }
 
@@ -266,7 +267,7 @@ impl BatchRun {
         if self.run.options.check {
             return Ok(());
         }
-        for (_, Claim { task, state, way, environment, name }) in claims {
+        for (_, Claim { task, room, state, way, environment, name }) in claims {
             let drift = match task.missing(state.as_ref(), &way, &environment).await {
                 // An unreachable host is met as one by its next task.
                 Err(_) => continue,
@@ -280,7 +281,7 @@ impl BatchRun {
                     "{}: `{name}` ({at}) was done and is no longer so; it is done again: {drift}",
                     host.name
                 ));
-                let acted = task.state(state.as_ref(), &way, &environment).await;
+                let acted = task.state(state.as_ref(), &room, &way, &environment).await;
                 if !acted.status.ends_host() {
                     continue;
                 }

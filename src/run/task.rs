@@ -325,6 +325,7 @@ impl BatchRun {
             detach: None,
             item: 0,
             quiet: false,
+            undoing: false,
         };
         let settled = prepared.settle(room).await;
         // In a loop they are worked out for each item again, and may need it.

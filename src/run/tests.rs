@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+mod undo;
+
 use super::*;
 use crate::base::{Output, RunId};
 use crate::diag::{Severity, render_all};
@@ -106,6 +108,9 @@ struct Setting {
     force_handlers: bool,
     hosts: &'static str,
     terms: Terms,
+    interrupt: Interrupt,
+    /// What an earlier process left to be taken back.
+    pending: Pending,
 }
 
 impl Default for Setting {
@@ -117,6 +122,8 @@ impl Default for Setting {
             forks: 5,
             force_handlers: false,
             hosts: "h1,h2,h3,h4,",
+            interrupt: Interrupt::default(),
+            pending: Pending::default(),
         }
     }
 }
@@ -142,7 +149,10 @@ fn fake() -> Fake {
 fn run_with(text: &str, setting: &Setting, transport: Fake) -> Ran {
     let (run, plan, bus) = prepared(text, setting, transport);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let summary = runtime.block_on(run.plan(plan));
+    let summary = runtime.block_on(async {
+        run.undo_all(&plan).await;
+        run.plan(plan).await
+    });
     let events = std::mem::take(&mut *bus.0.lock().unwrap());
     Ran { summary, events }
 }
@@ -210,12 +220,13 @@ fn prepared(text: &str, setting: &Setting, transport: Fake) -> (Arc<Run>, Plan, 
         bus: Arc::clone(&bus) as Arc<dyn Bus>,
         transport: Arc::new(transport),
         person: Arc::new(Absent),
-        interrupt: Interrupt::default(),
+        interrupt: setting.interrupt.clone(),
         masker: Masker::default(),
         inventory,
         next_task,
         resumption: None,
     });
+    run.ledger.restore(setting.pending.clone());
     (run, plan, bus)
 }
 
