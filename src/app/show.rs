@@ -2,6 +2,7 @@
 //! hand. What is left is compiled again from the journal's command line; no host is contacted.
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 
 use jiff::tz::TimeZone;
 
@@ -12,7 +13,7 @@ use crate::base::Masker;
 use crate::cli::{self, Exit, Request, RunRequest};
 use crate::event::EventKind;
 use crate::journal::{RunFolder, StateFolder};
-use crate::plan::{Plan, each_task};
+use crate::plan::{Item, Plan, Play, Task};
 use crate::report::{Typed, harmless};
 
 /// What of a run's beginning says how to go on.
@@ -83,7 +84,7 @@ fn left(run: &RunFolder, begun: &Begun, typed: &Typed, host: &str) -> String {
         .map(|(name, _)| name.as_str())
         .collect();
     if !changed.is_empty() {
-        text.push_str(&format!("# changed since the run began: {}; below is how they are now\n", changed.join(", ")));
+        let _ = writeln!(text, "# changed since the run began: {}; below is how they are now", changed.join(", "));
     }
     if !session.inventory.contains(host) {
         return unsaid(&format!("the inventory has no host `{host}`"));
@@ -115,19 +116,44 @@ fn tasks(session: &Session, plan: &Plan, typed: &Typed, host: &str) -> String {
         }
         let mut left = String::new();
         for section in &play.sections {
-            each_task(section, &mut |task, include| {
-                if typed.is_done(play.id, task.id) || task.module.name == "meta" {
-                    return;
-                }
-                left.push_str(&still::task(session, play, host, task));
-                if include {
-                    left.push_str("#   its tasks are read when it is reached\n");
-                }
-            });
+            items(session, play, section, typed, host, &mut left);
         }
         if !left.is_empty() {
-            text.push_str(&format!("\n# play {}\n{left}", crate::base::to_text(&play.name.to_value())));
+            let _ = write!(text, "\n# play {}\n{left}", crate::base::to_text(&play.name.to_value()));
         }
     }
     text
+}
+
+/// The tasks of a list that the host has not got through. What only a failure would bring about says so.
+fn items(session: &Session, play: &Play, list: &[Item], typed: &Typed, host: &str, left: &mut String) {
+    let one = |task: &Task, left: &mut String| {
+        let is_left = !typed.is_done(play.id, task.id) && task.module.name != "meta";
+        if is_left {
+            left.push_str(&still::task(session, play, host, task));
+        }
+        is_left
+    };
+    for item in list {
+        match item {
+            Item::Task(task) => {
+                one(task, left);
+            }
+            Item::Include(include) => {
+                if one(&include.task, left) {
+                    left.push_str("#   its tasks are read when it is reached\n");
+                }
+            }
+            Item::Block(block) => {
+                items(session, play, &block.block, typed, host, left);
+                let mut rescue = String::new();
+                items(session, play, &block.rescue, typed, host, &mut rescue);
+                if !rescue.is_empty() {
+                    left.push_str("# only where one of the above fails:\n");
+                    left.extend(rescue.lines().map(|line| format!("# {line}\n")));
+                }
+                items(session, play, &block.always, typed, host, left);
+            }
+        }
+    }
 }

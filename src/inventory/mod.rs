@@ -56,6 +56,9 @@ pub(crate) struct Inventory {
 /// is no such list; an error is a sentence.
 pub(crate) type Leaves = dyn Fn(&str) -> Option<Result<Vec<String>, String>> + Send + Sync;
 
+/// Hosts of a list that an inventory has, and the names that it doesn't have.
+type LeftHosts = (IndexSet<u32>, Vec<String>);
+
 /// The same, in an inventory.
 struct Left(Box<Leaves>);
 
@@ -229,7 +232,7 @@ impl Inventory {
     }
 
     /// The hosts of a list that an earlier run left, as far as this inventory has them, and those that it doesn't have.
-    fn left_by(&self, name: &str) -> Option<Result<(IndexSet<u32>, Vec<String>), String>> {
+    fn left_by(&self, name: &str) -> Option<Result<LeftHosts, String>> {
         let list = self.left.as_ref().and_then(|left| (left.0)(name))?;
         Some(list.map(|names| {
             let mut hosts = IndexSet::new();

@@ -507,3 +507,25 @@ fn ten_thousand_hosts_are_no_trouble() {
     assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
     assert_eq!(to_text(&variables(&inventory, "h7-042")["n"]), "7");
 }
+
+#[test]
+fn a_list_of_an_earlier_run_is_a_name_that_shadows_nothing_and_is_never_empty() {
+    let named = |text: &str| {
+        let mut inventory = ini(text);
+        inventory.name_lists(Box::new(|name: &str| match name {
+            "last_failed" => Some(Ok(vec!["b".to_owned(), "gone".to_owned()])),
+            "last_unreachable" => Some(Err("`last_unreachable` is empty".to_owned())),
+            _ => None,
+        }));
+        inventory
+    };
+    let inventory = named("[web]\na\nb\nc\n");
+    let chosen = inventory.select_with("web:&last_failed", Strictness::Strict).unwrap();
+    assert_eq!(chosen.hosts, ["b"]);
+    assert!(chosen.warnings[0].contains("gone"), "{:?}", chosen.warnings);
+    assert_eq!(inventory.select("web:!last_failed").unwrap(), ["a", "c"]);
+    assert!(inventory.select("last_unreachable").unwrap_err().message.contains("is empty"));
+    assert!(inventory.select("last_other").is_err());
+    let own = named("[last_failed]\nc\n[web]\na\nb\n");
+    assert_eq!(own.select("last_failed").unwrap(), ["c"]);
+}

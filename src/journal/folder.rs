@@ -270,6 +270,7 @@ impl RunFolder {
 
     /// The process that holds the lock, or held it last.
     pub(crate) fn process(&self) -> Option<u32> {
+        #[expect(clippy::disallowed_methods, reason = "a file of the journal's own")]
         let text = fs::read_to_string(self.lock()).ok()?;
         text.lines().last()?.split_whitespace().next()?.parse().ok()
     }
