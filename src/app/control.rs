@@ -82,7 +82,7 @@ pub(super) fn run(request: &ControlRequest) -> Exit {
 /// The exit code, once it was said why there is none.
 pub(super) fn find(request: &ControlRequest) -> Result<(StateFolder, RunFolder, ControlRequest), Exit> {
     let environment = super::session::environment();
-    let state = StateFolder::find(request.state.as_deref(), &|name| environment.get(name).map(Into::into));
+    let state = StateFolder::existing(request.state.as_deref(), &|name| environment.get(name).map(Into::into));
     let chosen = state
         .map_err(|error| (with_causes(&error), Exit::NoTarget))
         .and_then(|state| choose(&state, request).map(|(folder, request)| (state, folder, request)));

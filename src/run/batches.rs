@@ -392,10 +392,14 @@ impl Run {
                 Ok(Next::Begin(again)) if again.hosts.iter().map(|host| &host.name).eq(&asked) => turn = again,
                 Ok(Next::Begin(again)) => {
                     // Somebody else, who has to be asked for.
+                    self.control.give_back(play.plan.id, &admitted.hosts);
                     queue.put_back(again);
                     return true;
                 }
-                _ => return true,
+                _ => {
+                    self.control.give_back(play.plan.id, &admitted.hosts);
+                    return true;
+                }
             }
         }
         if !play.progress.open(self, play, &turn, count.max(turn.index + 1), &admitted.hosts) {

@@ -217,6 +217,18 @@ impl Control {
         able
     }
 
+    /// Those who were to begin in a play don't: others are next, and have to be asked for.
+    pub(super) fn give_back(&self, play: PlayId, hosts: &[Arc<Host>]) {
+        let mut state = self.state();
+        let begun = state.begun.entry(play).or_default();
+        for host in hosts {
+            begun.remove(&host.name);
+        }
+        if begun.is_empty() {
+            state.approved.remove(&play);
+        }
+    }
+
     pub(super) fn end_work(&self, hosts: &[Arc<Host>]) {
         let mut state = self.state();
         for host in hosts {
