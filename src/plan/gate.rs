@@ -106,12 +106,12 @@ fn call(module: &str, arguments: &Node) -> String {
             for (key, value) in entries.iter().filter(|(_, value)| plain(value)) {
                 let key = key.as_str().unwrap_or_default();
                 if !secret(key) {
-                    text.push_str(&format!(" {key}={}", to_text(&value.to_value())));
+                    text.extend([" ", key, "=", &to_text(&value.to_value())]);
                 }
             }
         }
         None if plain(arguments) && !matches!(arguments.kind, NodeKind::Null) => {
-            text.push_str(&format!(" {}", to_text(&arguments.to_value())));
+            text.extend([" ", &to_text(&arguments.to_value())]);
         }
         None => {}
     }

@@ -220,7 +220,7 @@ impl Queue {
             batches.pass();
         }
         let play = Arc::clone(&self.play);
-        let is_in = |host: &Host| names.iter().any(|name| *name == host.name);
+        let is_in = |host: &Host| names.contains(&host.name);
         self.remaining.retain(|at| !play.named.get(*at).is_some_and(|host| is_in(host)));
         let names = names.iter().filter(|name| how.takes(name));
         Some(names.filter_map(|name| play.hosts.iter().find(|host| host.name == *name).cloned()).collect())

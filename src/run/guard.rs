@@ -210,11 +210,11 @@ fn who(hosts: &[&Entry]) -> String {
         Standing::Unreachable => format!("{} is unreachable", host.name),
         _ => format!("{} failed", host.name),
     };
-    let mut text = hosts.iter().take(NAMED).map(what).collect::<Vec<_>>().join(", ");
-    if hosts.len() > NAMED {
-        text.push_str(&format!(" and {} more", hosts.len() - NAMED));
+    let named = hosts.iter().take(NAMED).map(what).collect::<Vec<_>>().join(", ");
+    match hosts.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
-    text
 }
 
 #[cfg(test)]

@@ -282,6 +282,11 @@ impl BatchRun {
                 result.status = Status::Ignored;
             }
         }
+        if rescue == Rescue::Gate && result.status == Status::Changed {
+            // A condition looks, also where a command does it.
+            result.status = Status::Ok;
+            mark(&mut result);
+        }
         self.keep(task, host, &result, rescue);
         let rescued = result.status == Status::Failed && rescue == Rescue::Taken;
         let tally = host.state().tally;

@@ -8,6 +8,7 @@ mod control;
 mod detached;
 mod diagnostics;
 mod faults;
+mod guards;
 mod hermetic;
 mod hostile;
 mod interrupts;
