@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::fs::FlockOperation;
 
@@ -94,10 +95,16 @@ impl Journal {
     pub(crate) fn reopen(folder: &RunFolder) -> Result<(Self, Vec<Event>), ReopenError> {
         let io = |source| ReopenError::Io { path: folder.path.clone(), source };
         let mut lock = OpenOptions::new().read(true).append(true).open(folder.lock()).map_err(io)?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| match error {
-            rustix::io::Errno::WOULDBLOCK => ReopenError::Alive { run: folder.id.clone() },
-            error => io(error.into()),
-        })?;
+        // Who only looks whether it is alive holds the lock for a moment, too.
+        let mut tries = 0;
+        while let Err(error) = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            tries += 1;
+            match error {
+                rustix::io::Errno::WOULDBLOCK if tries < 20 => std::thread::sleep(Duration::from_millis(20)),
+                rustix::io::Errno::WOULDBLOCK => return Err(ReopenError::Alive { run: folder.id.clone() }),
+                error => return Err(io(error.into())),
+            }
+        }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(io)?;
         let (events, length) = read_whole(&folder.journal())?;
         let file = OpenOptions::new().append(true).open(folder.journal()).map_err(io)?;

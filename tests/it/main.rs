@@ -13,6 +13,7 @@ mod hermetic;
 mod hostile;
 mod interrupts;
 mod inventory;
+mod kills;
 mod lab;
 mod looking;
 mod mesos;

@@ -15,12 +15,12 @@ use serde_json::Value;
 
 use super::lab::{Lab, tasks, wait};
 
-const PLAYBOOK: &str = "playbooks/mesos/upgrade-0.13-to-0.14.yml";
+pub(super) const PLAYBOOK: &str = "playbooks/mesos/upgrade-0.13-to-0.14.yml";
 
 /// The factor for the times of the cluster. Deadlines are real.
 const TIME: &str = "0.15";
 
-fn top() -> &'static Path {
+pub(super) fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -29,8 +29,8 @@ fn read(path: &str) -> String {
 }
 
 /// A cluster from the inventory that the demo uses, settled and with all its tasks.
-struct Cluster {
-    lab: Arc<Lab>,
+pub(super) struct Cluster {
+    pub(super) lab: Arc<Lab>,
     masters: Vec<u32>,
     slaves: Vec<u32>,
 }
@@ -45,7 +45,7 @@ struct Ran {
 impl Cluster {
     /// All of it, or with fewer slaves.
     #[track_caller]
-    fn up(number: u32, slaves: u32) -> Self {
+    pub(super) fn up(number: u32, slaves: u32) -> Self {
         Self::up_at(number, slaves, TIME)
     }
 
@@ -105,7 +105,7 @@ impl Cluster {
     }
 
     /// What is not as it must be after the upgrade; all of it asked of the daemons and their kernels.
-    fn wrongs(&self, checkpoint: bool) -> Vec<String> {
+    pub(super) fn wrongs(&self, checkpoint: bool) -> Vec<String> {
         let mut wrong = Vec::new();
         for (last, state) in self
             .masters
@@ -164,7 +164,7 @@ impl Cluster {
         wrong
     }
 
-    fn watch(&self) -> Watch {
+    pub(super) fn watch(&self) -> Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let (lab, masters, slaves) = (Arc::clone(&self.lab), self.masters.clone(), self.slaves.clone());
         let ended = Arc::clone(&stop);
@@ -181,13 +181,13 @@ impl Cluster {
 }
 
 /// Looks at a cluster all the time.
-struct Watch {
+pub(super) struct Watch {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Seen>,
 }
 
 impl Watch {
-    fn end(self) -> Seen {
+    pub(super) fn end(self) -> Seen {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().expect("a watcher")
     }
@@ -195,7 +195,7 @@ impl Watch {
 
 /// What was seen of a cluster over time.
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     /// Leading processes one after the other: address and start.
     leaders: Vec<(u32, String)>,
     /// Slaves' processes: start and id.
@@ -264,7 +264,7 @@ impl Seen {
     }
 
     /// What the guide forbids, and was seen.
-    fn wrongs(&self, restarts: usize, failovers: usize) -> Vec<String> {
+    pub(super) fn wrongs(&self, restarts: usize, failovers: usize) -> Vec<String> {
         let mut wrong = Vec::new();
         if self.away.0.len() > 1 {
             wrong.push(format!("masters {:?} were away at the same time", self.away.0));
