@@ -59,7 +59,7 @@ pub(in crate::modules) fn quoted(failure: Failure) -> Failure {
     let message = format!("{first}\n{more}{MARK}{end}");
     let mut result: Map = failure.result;
     result.insert("stderr".to_owned(), Value::from(message.as_str()));
-    Failure { message, result, ..failure }
+    Failure { message, result }
 }
 
 #[cfg(test)]
