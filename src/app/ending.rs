@@ -10,6 +10,8 @@ pub(super) fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
         Exit::Journal
     } else if summary.error.is_some() {
         Exit::Error
+    } else if !summary.not_undone.is_empty() {
+        Exit::NotUndone
     } else if summary.interrupted || summary.aborted {
         Exit::Interrupted
     } else if summary.unreachable {
@@ -29,13 +31,14 @@ pub(super) fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
 pub(super) fn ended_of(summary: &run::Summary, journal_failed: bool) -> Ended {
     if journal_failed || summary.error.is_some() {
         Ended::Broken
-    } else if summary.aborted {
+    } else if summary.aborted && summary.not_undone.is_empty() {
+        // While a setting is left, the run can be resumed to take it back.
         Ended::Aborted
-    } else if summary.interrupted || summary.late {
+    } else if summary.interrupted || summary.late || summary.aborted {
         Ended::Stopped
     } else if summary.halted {
         Ended::Halted
-    } else if summary.failed || summary.unreachable {
+    } else if summary.failed || summary.unreachable || !summary.not_undone.is_empty() {
         Ended::Failed
     } else {
         Ended::Complete

@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     HostFailed,
     /// At least one host could not be reached; wins over failed.
     Unreachable,
+    /// A setting that was changed for a time could not be taken back; wins over failed and unreachable.
+    NotUndone,
     /// The command line is wrong.
     Usage,
     /// A playbook, inventory, variable file or template is wrong.
@@ -31,11 +33,12 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// All, in the order in which help lists them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Ok,
         Self::Error,
         Self::HostFailed,
         Self::Unreachable,
+        Self::NotUndone,
         Self::Usage,
         Self::Input,
         Self::NoTarget,
@@ -53,6 +56,7 @@ impl Exit {
             Self::Error => (1, 1),
             Self::HostFailed => (2, 2),
             Self::Unreachable => (4, 4),
+            Self::NotUndone => (5, 2),
             Self::Usage => (64, 2),
             Self::Input => (65, 4),
             Self::NoTarget => (66, 1),
@@ -75,6 +79,7 @@ impl Exit {
             Self::Error => "an error that has no code of its own",
             Self::HostFailed => "a host failed, or a guard stopped the run",
             Self::Unreachable => "a host could not be reached (wins over 2)",
+            Self::NotUndone => "a setting that was changed for a time stays changed (wins over 2, 4 and 130)",
             Self::Usage => "the command line is wrong",
             Self::Input => "a playbook, inventory, variable or template is wrong",
             Self::NoTarget => "a named file is missing, or a pattern matches no host",
@@ -87,7 +92,7 @@ impl Exit {
 
     /// The table of codes for help.
     pub(super) fn table(rules: Rules) -> String {
-        let known = |exit: &&Self| rules == Rules::Stagger || **exit != Self::TimeOver;
+        let known = |exit: &&Self| rules == Rules::Stagger || !matches!(exit, Self::TimeOver | Self::NotUndone);
         let lines: Vec<_> = Self::ALL
             .iter()
             .filter(known)

@@ -30,6 +30,8 @@ pub(crate) struct Ansible {
     banner: Option<TaskKey>,
     /// Tasks and hosts with a loop.
     looped: HashSet<(TaskKey, String)>,
+    undos: super::undone::Undos,
+    run: String,
 }
 
 struct Task {
@@ -52,6 +54,8 @@ impl Ansible {
             tasks: HashMap::new(),
             banner: None,
             looped: HashSet::new(),
+            undos: super::undone::Undos::default(),
+            run: String::new(),
         }
     }
 
@@ -266,7 +270,12 @@ fn debugged(result: &Map) -> Map {
 
 impl Sink for Ansible {
     fn on(&mut self, event: &Event) -> io::Result<()> {
+        self.undos.on(&event.kind);
         match &event.kind {
+            EventKind::RunStarted { run, .. } => {
+                self.run = run.to_string();
+                Ok(())
+            }
             EventKind::PlayStarted { play, name, .. } => {
                 self.plays.insert(*play, clean_line(name));
                 self.play(*play)
@@ -343,6 +352,10 @@ impl Sink for Ansible {
                 }
                 for (host, names) in pending_handlers.iter().filter(|(_, names)| !names.is_empty()) {
                     self.warn(&format!("notified and not run on {host}: {}", clean_line(&names.join(", "))))?;
+                }
+                for line in self.undos.shout(super::view::short(&self.run)) {
+                    let line = self.paint.line(&line) + "\n";
+                    self.errors.write(&line)?;
                 }
                 Ok(())
             }

@@ -75,6 +75,11 @@ pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look:
         lines.push(Line::new());
         lines.extend(told);
     }
+    let left = state.undos.shout(super::view::short(&state.run.id));
+    if !left.is_empty() {
+        lines.push(Line::new());
+        lines.extend(left);
+    }
     lines
 }
 

@@ -31,6 +31,7 @@ mod style;
 mod tree;
 mod tree_text;
 mod typed;
+mod undone;
 mod view;
 
 pub(crate) use adhoc::AdHoc;

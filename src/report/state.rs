@@ -30,6 +30,7 @@ pub(super) struct State {
     pub(super) changes: u64,
     /// Items of loops, for the host's result to come.
     items: HashMap<(TaskKey, String), Vec<super::block::Item>>,
+    pub(super) undos: super::undone::Undos,
     finished: bool,
 }
 
@@ -131,6 +132,7 @@ impl State {
     /// Takes an event.
     pub(super) fn on(&mut self, event: &Event) {
         self.elapsed = self.elapsed.max(event.elapsed);
+        self.undos.on(&event.kind);
         match &event.kind {
             EventKind::RunStarted { run, title, inventory, operator, check, command, plays, .. } => {
                 self.run = Run {

@@ -148,6 +148,17 @@ impl Story {
             EventKind::Included { file, hosts, .. } if log => {
                 lines.push(Line::plain(format!("included {} for {}", clean_line(file), fold(hosts, usize::MAX))));
             }
+            EventKind::UndoStarted { host, name, .. } if log => {
+                lines.push(Line::plain(format!("taking back: {}  {}", clean_line(host), clean_line(name))));
+            }
+            EventKind::UndoFinished { host, name, done: true, .. } if log || self.look.verbosity > 0 => {
+                let line = Line::of(Label::Good, format!("taken back: {}", clean_line(host)));
+                lines.push(line.and(format!("  {}", clean_line(name))));
+            }
+            EventKind::UndoFinished { host, name, done: false, message, .. } => {
+                let line = Line::of(Label::Bad, format!("NOT UNDONE: {}", clean_line(host)));
+                lines.push(line.and(format!("  {}: {}", clean_line(name), clean_line(message))));
+            }
             EventKind::TaskFinished { key } => lines.extend(self.rest(key)),
             EventKind::BatchFinished { .. } | EventKind::PlayFinished { .. } => {}
             EventKind::Halted { .. } => {

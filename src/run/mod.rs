@@ -65,7 +65,7 @@ pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
 pub(crate) use past::{InFlight, Past};
 pub(crate) use restore::{Resumption, WhenDrifted, WhenUnknown};
-pub(crate) use undo::{Armed, Ledger, NotUndone, Pending};
+pub(crate) use undo::{Ledger, NotUndone};
 pub(crate) use vars_files::vars_file;
 
 /// How a run is to be done.
@@ -268,6 +268,10 @@ impl Run {
     /// Puts the parts together.
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let started = parts.options.start_at.is_none();
+        let ledger = Ledger::default();
+        if let Some(resumption) = &parts.resumption {
+            ledger.restore(resumption.past.undos().clone());
+        }
         let run = Arc::new(Self {
             forks: Arc::new(Semaphore::new(parts.options.forks.max(1))),
             options: parts.options,
@@ -285,7 +289,7 @@ impl Run {
             clock: crate::event::Clock::start(),
             masker: parts.masker,
             resumption: parts.resumption,
-            ledger: Ledger::default(),
+            ledger,
             inventory: RwLock::new(parts.inventory),
             next_task: AtomicU32::new(parts.next_task),
             halted: AtomicBool::new(false),
@@ -331,6 +335,8 @@ impl Run {
             }
         }
         self.control.plan(plan.plays.iter().map(|play| self.phase(play)).collect());
+        // Before anything else: the setting of a host that this run never comes to again must not stay.
+        self.undo_all(&plan).await;
         for play in plan.plays {
             self.look_at_the_clock();
             if self.is_stopping() || self.halted.load(Ordering::SeqCst) {

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::undo::Pending;
 use crate::base::{Map, PlayId, Value};
 use crate::event::{Event, EventKind, Status, StepLine, TaskKey};
 
@@ -28,6 +29,9 @@ pub(crate) struct Past {
     /// Module and place of each task, as the journal has them.
     tasks: HashMap<TaskKey, (String, String)>,
     hosts: HashMap<String, Trail>,
+    undos: Pending,
+    /// Tasks whose change was taken back while their host had more to do: it goes on under the setting again.
+    again: HashSet<(TaskKey, String)>,
     /// Milliseconds since the run began, as the last event has it.
     elapsed: u64,
     pinned: BTreeMap<String, String>,
@@ -86,6 +90,7 @@ impl Past {
     }
 
     fn take(&mut self, order: usize, kind: EventKind) {
+        self.undos.on(&kind);
         match kind {
             EventKind::RunStarted { pinned, .. } => self.pinned = pinned,
             EventKind::Resumed { pinned, .. } => {
@@ -114,7 +119,11 @@ impl Past {
             EventKind::TaskStarted { key, module, place, .. } => {
                 self.tasks.insert(key, (module, place));
             }
-            EventKind::HostStarted { key, host } => self.hosts.entry(host).or_default().begin(order, key),
+            EventKind::HostStarted { key, host } => {
+                let again = self.again.contains(&(key.clone(), host.clone()));
+                self.hosts.entry(host).or_default().begin(order, key, again);
+            }
+            EventKind::UndoFinished { entry, done: true, .. } => self.taken_back(entry),
             EventKind::ActStarted { key, host, item, steps, .. } => {
                 if let Some(record) = self.record(&key, &host) {
                     record.flight.insert(item, steps);
@@ -142,6 +151,30 @@ impl Past {
             }
             _ => {}
         }
+    }
+
+    /// A host that failed, or whose run broke off, has more to do under the setting that was taken back.
+    fn taken_back(&mut self, entry: u32) {
+        let Some((key, host)) = self.undos.done(entry).map(|(key, host)| (key.clone(), host.to_owned())) else {
+            return;
+        };
+        let ended = self.ended.contains(&(key.play, key.batch));
+        let more = |trail: &Trail| !trail.begun || trail.records.values().any(|record| record.done.is_none());
+        if !ended && self.hosts.get(&host).is_some_and(more) {
+            self.again.insert((key, host));
+        } else {
+            self.again.remove(&(key, host));
+        }
+    }
+
+    /// What is to be taken back still.
+    pub(super) fn undos(&self) -> &Pending {
+        &self.undos
+    }
+
+    /// Whether a task that is done has to be done again, since its change was taken back and its host has more to do.
+    pub(super) fn is_again(&self, key: &TaskKey, host: &str) -> bool {
+        self.again.contains(&(key.clone(), host.to_owned()))
     }
 
     fn record(&mut self, key: &TaskKey, host: &str) -> Option<&mut Record> {
@@ -221,8 +254,13 @@ impl Past {
 }
 
 impl Trail {
-    fn begin(&mut self, order: usize, key: TaskKey) {
+    fn begin(&mut self, order: usize, key: TaskKey, again: bool) {
         let earlier = self.records.remove(&key);
+        if let Some(record) = earlier.as_ref().filter(|_| again) {
+            // It keeps its place, and what came after it still holds.
+            self.records.insert(key, Record { order: record.order, ..Record::default() });
+            return;
+        }
         if !self.begun {
             self.begun = true;
             // The host's past was over here: what came after it was of another course.

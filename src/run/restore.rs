@@ -137,6 +137,11 @@ impl BatchRun {
                 continue;
             };
             self.same_task(past, task, key, host)?;
+            if self.run.is_again(key, &host.name) {
+                // The host goes on under the setting that was taken back; it is wanted again, but nothing else of its past.
+                self.claim(task, host, key, &self.room(host, task, locals)).await;
+                continue;
+            }
             let Some(done) = record.done() else {
                 self.end_past(host).await?;
                 continue;
@@ -218,7 +223,7 @@ impl BatchRun {
         }
         if unseen(&done.steps) {
             host.state().claims.clear();
-        } else if matches!(done.status, Status::Ok | Status::Changed) && !course {
+        } else if matches!(done.status, Status::Ok | Status::Changed) && !course && task.undo.is_empty() {
             self.claim(task, host, key, &room).await;
         }
         result
@@ -319,11 +324,21 @@ impl BatchRun {
     }
 }
 
+impl Run {
+    /// Whether a task's change was taken back while its host had more to do.
+    fn is_again(&self, key: &TaskKey, host: &str) -> bool {
+        let Some(past) = self.resumption.as_ref().map(|resumption| &resumption.past) else { return false };
+        let now = self.ledger.took_back(key, host) && !past.batch_ended(key.play, key.batch);
+        now || past.is_again(key, host)
+    }
+}
+
 impl HostTask {
     /// What the journal knows of this task, where it is the first that is not known done.
     pub(super) fn record(&self) -> Option<&Record> {
         let past = &self.run.resumption.as_ref()?.past;
-        past.of_task(&self.key, &self.host.name).filter(|_| !self.quiet && !self.glance)
+        let again = self.run.is_again(&self.key, &self.host.name);
+        past.of_task(&self.key, &self.host.name).filter(|_| !self.quiet && !self.glance && !again)
     }
 
     /// What becomes of an act that was in flight when an earlier process ended; `None`: it is done.

@@ -13,6 +13,7 @@ use crate::inventory::LoadOptions;
 use crate::modules;
 use crate::plan::{Compiler, Selection};
 use crate::playbook;
+use crate::run::undo::Pending;
 use crate::transport::fake::Fake;
 use crate::transport::{Command, Lost, Unreachable};
 
@@ -149,10 +150,7 @@ fn fake() -> Fake {
 fn run_with(text: &str, setting: &Setting, transport: Fake) -> Ran {
     let (run, plan, bus) = prepared(text, setting, transport);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let summary = runtime.block_on(async {
-        run.undo_all(&plan).await;
-        run.plan(plan).await
-    });
+    let summary = runtime.block_on(run.plan(plan));
     let events = std::mem::take(&mut *bus.0.lock().unwrap());
     Ran { summary, events }
 }

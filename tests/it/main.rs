@@ -24,3 +24,4 @@ mod secrets;
 mod ssh;
 mod terminal;
 mod tidy;
+mod undo;

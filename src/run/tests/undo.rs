@@ -1,7 +1,6 @@
 //! Settings that are changed for a time are taken back on every way out.
 
 use super::*;
-use crate::run::undo::Pending;
 
 /// A setting that is changed for a time, what is done meanwhile, and what takes it back.
 fn playbook(head: &str, tasks: &str) -> String {

@@ -76,14 +76,15 @@ impl Pending {
         }
     }
 
+    /// The task and the host of an entry that was taken back.
+    pub(crate) fn done(&self, entry: u32) -> Option<(&TaskKey, &str)> {
+        let armed = self.done.iter().find(|armed| armed.entry == entry)?;
+        Some((&armed.key, armed.host.as_str()))
+    }
+
     /// Whether nothing is left to be taken back.
     pub(crate) fn is_empty(&self) -> bool {
         self.armed.is_empty()
-    }
-
-    /// Tasks, hosts and loop items whose change was taken back: they don't count as done for a host whose sequence goes on.
-    pub(crate) fn taken_back(&self) -> impl Iterator<Item = (&TaskKey, &str, u32)> {
-        self.done.iter().map(|armed| (&armed.key, armed.host.as_str(), armed.item))
     }
 }
 
@@ -135,6 +136,14 @@ impl Ledger {
         for (number, armed) in pending.armed {
             book.entries.insert(number, (Arc::new(Entry { armed, room: None }), Place::Pending));
         }
+    }
+
+    /// Whether a change of an earlier process was taken back by this one.
+    pub(in crate::run) fn took_back(&self, key: &TaskKey, host: &str) -> bool {
+        self.book().entries.values().any(|(entry, place)| {
+            let armed = &entry.armed;
+            entry.room.is_none() && armed.key == *key && armed.host == host && matches!(place, Place::Done)
+        })
     }
 
     /// Whether this change of this host is in it already, not yet taken back: a second try changes nothing of what was before.
@@ -247,8 +256,8 @@ mod tests {
         ] {
             pending.on(&event);
         }
-        let back: Vec<_> = pending.taken_back().map(|(key, host, _)| (key.clone(), host.to_owned())).collect();
-        assert_eq!(back, [(key(1), "b".to_owned()), (key(3), "b".to_owned())]);
+        assert_eq!(pending.done(3), Some((&key(3), "b")));
+        assert_eq!(pending.done(2), None);
         let ledger = Ledger::default();
         ledger.restore(pending);
         assert!(ledger.knows(&key(2), "a", 0) && !ledger.knows(&key(2), "b", 0));

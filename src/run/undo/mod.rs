@@ -14,5 +14,5 @@ mod ledger;
 mod order;
 mod restored;
 
-pub(crate) use ledger::{Armed, Ledger, NotUndone, Pending};
+pub(crate) use ledger::{Ledger, NotUndone, Pending};
 pub(super) use order::Undoing;
