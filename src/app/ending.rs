@@ -12,6 +12,9 @@ pub(super) fn exit_of(summary: &run::Summary, journal_failed: bool) -> Exit {
         Exit::Error
     } else if !summary.not_undone.is_empty() {
         Exit::NotUndone
+    } else if summary.closed {
+        // What was asked for was done.
+        Exit::Ok
     } else if summary.interrupted || summary.aborted {
         Exit::Interrupted
     } else if summary.unreachable {

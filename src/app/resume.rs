@@ -11,7 +11,7 @@ use super::session::{Again, environment};
 use crate::cli::{self, Ask, Exit, Request, ResumeRequest, RunRequest};
 use crate::event::{Ended, Event, EventKind};
 use crate::journal::{Journal, ReopenError, RunFolder};
-use crate::run::{Past, WhenDrifted, WhenUnknown};
+use crate::run::{Past, Resumption, WhenDrifted, WhenUnknown};
 
 /// What a masked word of a command line holds.
 const STARS: &str = "********";
@@ -68,13 +68,14 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
             return refuse(&(text + help), Exit::Input);
         }
     }
+    let abort = request.control.ask == Ask::Abort;
     let unknown = match (request.redo_unknown, request.skip_unknown) {
         (true, _) => WhenUnknown::Redo,
         (_, true) => WhenUnknown::Skip,
         _ => WhenUnknown::Ask,
     };
     let in_flight = past.in_flight();
-    if unknown == WhenUnknown::Ask && !in_flight.is_empty() && !std::io::stdin().is_terminal() {
+    if !abort && unknown == WhenUnknown::Ask && !in_flight.is_empty() && !std::io::stdin().is_terminal() {
         let mut text = "nobody knows whether these were done when the run broke off:\n".to_owned();
         for act in &in_flight {
             text.push_str(&format!("  {}: {} ({})\n", act.host, act.what, act.place));
@@ -87,7 +88,12 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
         (_, true) => WhenDrifted::Leave,
         _ => WhenDrifted::Halt,
     };
-    how.again = Some(Again { folder: folder.clone(), journal, events, past, unknown, drifted, only });
+    how.again = Some(Again {
+        folder: folder.clone(),
+        journal,
+        events,
+        resumption: Resumption { past, unknown, drifted, only, abort },
+    });
     session.execute(&run.common, plan, how)
 }
 

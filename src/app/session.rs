@@ -178,7 +178,7 @@ impl Session {
         let options = transport::Options { one_channel_a_command, ..transport::Options::default() };
         let transport = Arc::new(transport::Any::new(options));
         let again = how.again.as_ref();
-        let clock = Clock::start().after(again.map_or(0, |again| again.past.elapsed()));
+        let clock = Clock::start().after(again.map_or(0, |again| again.resumption.past.elapsed()));
         let run_id = again.map_or_else(|| RunId::new(clock.started_at(), chance()), |again| again.folder.id.clone());
         let masker = Masker::default();
         // Before anything is said: the command line and variables that are shown may hold them.
@@ -187,9 +187,7 @@ impl Session {
             masker.add(&secret);
         }
         let (journal, earlier, resumption) = match how.again.take() {
-            Some(Again { journal, events, past, unknown, drifted, only, .. }) => {
-                (journal, events, Some(run::Resumption { past, unknown, drifted, only }))
-            }
+            Some(Again { journal, events, resumption, .. }) => (journal, events, Some(resumption)),
             None => match begin(common, &run_id) {
                 Ok(journal) => (journal, Vec::new(), None),
                 Err(reason) => {
@@ -438,11 +436,7 @@ pub(super) struct Again {
     pub(super) folder: RunFolder,
     pub(super) journal: Journal,
     pub(super) events: Vec<Event>,
-    pub(super) past: run::Past,
-    pub(super) unknown: run::WhenUnknown,
-    pub(super) drifted: run::WhenDrifted,
-    /// Only these hosts go on; empty means all.
-    pub(super) only: Vec<String>,
+    pub(super) resumption: run::Resumption,
 }
 
 /// Begins the journal of a new run.

@@ -68,6 +68,9 @@ pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look:
     told.extend(outcome(state, (*exit, *stopped, *ended), tallies, look.check));
     if *ended == Ended::Stopped && !look.check {
         told.push(Line::plain("to go on with it: ").with(Label::Command, resume(state)));
+    } else if *ended == Ended::Halted && !look.check && is_run(state) {
+        // Not the same run again: this one knows what is done.
+        told.push(Line::plain("after the repair: ").with(Label::Command, resume(state)));
     } else {
         told.extend(next(state, failures, not_attempted, *exit, look.check));
     }
@@ -171,6 +174,12 @@ fn outcome(
         }
     };
     Some(line)
+}
+
+/// Whether it is a run of playbooks under stagger's own name, which can be resumed.
+fn is_run(state: &State) -> bool {
+    let name = state.run.command.first().map_or("", |word| word.rsplit('/').next().unwrap_or(word));
+    name == "stagger" && state.run.command.get(1).is_some_and(|word| word == "run")
 }
 
 /// What to type to go on with the same run.

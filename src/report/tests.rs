@@ -240,7 +240,7 @@ fn a_log_tells_the_run() {
     notified and not run: m3: reload
     stopped: play masters: serial: 1 of 3 hosts failed, 0 allowed (host m3)
     failed after 1:01: 2 hosts, 123 changes; 1 play not begun
-    after the repair: stagger run up.yml -i production.yml -l m3,m2,s001,s002,s003
+    after the repair: stagger resume 01hf9fzhv0002d
     ");
 }
 
@@ -750,7 +750,7 @@ fn the_screen_is_drawn_and_ends_with_the_digest() {
     notified and not run: m3: reload
     stopped: play masters: serial: 1 of 3 hosts failed, 0 allowed (host m3)
     failed after 1:01: 2 hosts, 123 changes; 1 play not begun
-    after the repair: stagger run up.yml -i production.yml -l m3,m2,s001,s002,s003
+    after the repair: stagger resume 01hf9fzhv0002d
     ");
 }
 

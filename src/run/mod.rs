@@ -224,6 +224,8 @@ pub(crate) struct Summary {
     pub(crate) interrupted: bool,
     /// A person gave it up for good.
     pub(crate) aborted: bool,
+    /// It was taken up only to be closed.
+    pub(crate) closed: bool,
     /// The time that it was given was over before its end.
     pub(crate) late: bool,
     /// Some host failed.
@@ -339,7 +341,7 @@ impl Run {
         self.undo_all(&plan).await;
         for play in plan.plays {
             self.look_at_the_clock();
-            if self.is_stopping() || self.halted.load(Ordering::SeqCst) {
+            if self.is_stopping() || self.halted.load(Ordering::SeqCst) || self.only_undoes() {
                 // The rest of the plan is left untouched; its hosts count as not attempted.
                 self.name_hosts(&play);
                 continue;
@@ -381,7 +383,8 @@ impl Run {
         summary.halted = self.halted.load(Ordering::SeqCst);
         summary.not_undone = self.ledger.not_undone();
         summary.interrupted = self.is_interrupted();
-        summary.aborted = self.control.is_aborted();
+        summary.aborted = self.control.is_aborted() || self.only_undoes();
+        summary.closed = self.only_undoes();
         summary.late = self.control.is_late();
         summary.start_not_found = !self.started.load(Ordering::SeqCst);
     }

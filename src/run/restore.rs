@@ -38,6 +38,8 @@ pub(crate) struct Resumption {
     pub(crate) drifted: WhenDrifted,
     /// Only these hosts go on; empty means all.
     pub(crate) only: Vec<String>,
+    /// Nothing goes on: what has to be taken back is, and the run is closed for good.
+    pub(crate) abort: bool,
 }
 
 impl Resumption {
@@ -94,6 +96,11 @@ impl Run {
         for host in past.skipped().keys() {
             self.hosts.get(host).state().standing = Standing::LeftOut;
         }
+    }
+
+    /// Whether the run is taken up only to be closed.
+    pub(super) fn only_undoes(&self) -> bool {
+        self.resumption.as_ref().is_some_and(|how| how.abort)
     }
 
     /// Whether an earlier process of this run began a batch: nobody is asked for it again.
