@@ -69,7 +69,7 @@ pub(crate) struct StepLine {
 pub(crate) const SCRIPT: usize = 8 * 1024;
 
 /// A text or state before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct StepDiff {
     /// What the first is called.
     pub(crate) before_header: String,
@@ -79,6 +79,19 @@ pub(crate) struct StepDiff {
     pub(crate) before: String,
     /// The text after.
     pub(crate) after: String,
+}
+
+impl StepDiff {
+    /// The SHA-256 of both texts, as a plan that is kept has them.
+    pub(crate) fn digest(&self) -> String {
+        use sha2::Digest as _;
+        let mut digest = sha2::Sha256::new();
+        for text in [&self.before_header, &self.after_header, &self.before, &self.after] {
+            digest.update((text.len() as u64).to_be_bytes());
+            digest.update(text.as_bytes());
+        }
+        digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// What a host's task came to. A remote failure is a value, not an error of ours.

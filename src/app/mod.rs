@@ -11,6 +11,8 @@ mod listing;
 mod look;
 mod operator;
 mod person;
+mod pinned;
+mod plan;
 mod playbook;
 mod replay;
 mod resume;
@@ -49,6 +51,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     let exit: Exit = match &request {
         Request::Run(request) => playbook::run(request),
+        Request::Plan(request) => plan::run(request),
         Request::Exec(request) => exec::run(request),
         Request::Resume(request) => resume::command(request),
         Request::Inventory(request) => inventory::run(request, colour),

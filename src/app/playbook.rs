@@ -22,6 +22,9 @@ pub(super) struct Loaded {
 
 /// Runs, lists or checks playbooks.
 pub(super) fn run(request: &RunRequest) -> Exit {
+    if let Some(file) = &request.plan {
+        return super::plan::run_kept(request, file);
+    }
     let Loaded { session, plan, how } = match load(request) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,

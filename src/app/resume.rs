@@ -49,10 +49,17 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
         let text = format!("the folder of the run, {}, can't be entered: {error}\n", origin.directory.display());
         return refuse(&text, Exit::NoTarget);
     }
-    let run = match again(&origin, state, request) {
+    let mut run = match again(&origin, state, request) {
         Ok(run) => run,
         Err(reason) => return refuse(&reason, Exit::Input),
     };
+    let mut planned = None;
+    if let Some(file) = run.plan.take() {
+        match super::plan::again(&run, &file) {
+            Ok(kept) => (run, planned) = (kept.run, Some(kept.planned)),
+            Err(reason) => return refuse(&reason, Exit::Input),
+        }
+    }
     let only = if request.control.ask == Ask::Retry { request.control.words.clone() } else { Vec::new() };
     let past = Past::of(events.iter().cloned());
     let Loaded { session, plan, mut how } = match playbook::load(&run) {
@@ -88,6 +95,7 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
         (_, true) => WhenDrifted::Leave,
         _ => WhenDrifted::Halt,
     };
+    how.planned = planned;
     how.again = Some(Again {
         folder: folder.clone(),
         journal,
@@ -104,10 +112,10 @@ fn refuse(reason: &str, exit: Exit) -> Exit {
 
 /// How a run was begun.
 #[derive(Debug)]
-struct Origin {
-    command: Vec<String>,
-    directory: PathBuf,
-    environment: std::collections::BTreeMap<String, String>,
+pub(super) struct Origin {
+    pub(super) command: Vec<String>,
+    pub(super) directory: PathBuf,
+    pub(super) environment: std::collections::BTreeMap<String, String>,
 }
 
 /// How a run was begun, when it is one that can go on.
@@ -136,7 +144,7 @@ fn origin(events: &[Event], folder: &RunFolder) -> Result<Origin, String> {
     }
 }
 
-fn changed_environment(origin: &Origin) -> Vec<String> {
+pub(super) fn changed_environment(origin: &Origin) -> Vec<String> {
     let now = environment();
     let counts = |name: &str| {
         (name.starts_with("ANSIBLE_") || name.starts_with("STAGGER_"))
@@ -155,8 +163,11 @@ fn changed_environment(origin: &Origin) -> Vec<String> {
     differs
 }
 
-/// The run's own request, with what is given anew.
-fn again(origin: &Origin, state: &Path, request: &ResumeRequest) -> Result<RunRequest, String> {
+/// The request of a command line that was kept, with variables that are given anew. `how` is what would be typed to give them.
+///
+/// # Errors
+/// A sentence with its end of line.
+pub(super) fn request_of(origin: &Origin, extra_vars: &[String], how: &str) -> Result<RunRequest, String> {
     let mut words: Vec<OsString> = Vec::new();
     let mut command = origin.command.iter().peekable();
     let mut hidden = false;
@@ -171,19 +182,24 @@ fn again(origin: &Origin, state: &Path, request: &ResumeRequest) -> Result<RunRe
             words.push(word.into());
         }
     }
-    if hidden && request.extra_vars.is_empty() {
-        return Err(
-            "the command line had a secret, which the journal does not keep\n  = help: give the variable again: \
-                    stagger resume RUN -e NAME=VALUE\n"
-                .to_owned(),
-        );
+    if hidden && extra_vars.is_empty() {
+        let help = format!("  = help: give the variable again: {how}\n");
+        return Err(format!("the command line had a secret, which is not kept\n{help}"));
     }
     let parsed =
         cli::parse(&words, false).map_err(|message| format!("the run's own command line: {}\n", message.text))?;
-    let Request::Run(mut run) = parsed else {
-        return Err("only runs of playbooks can be resumed: type the command again\n".to_owned());
+    let mut run = match parsed {
+        Request::Run(run) => run,
+        Request::Plan(plan) => plan.run,
+        _ => return Err("only runs of playbooks can be resumed: type the command again\n".to_owned()),
     };
-    run.common.extra_vars.extend(request.extra_vars.iter().cloned());
+    run.common.extra_vars.extend(extra_vars.iter().cloned());
+    Ok(run)
+}
+
+/// The run's own request, with what is given anew.
+fn again(origin: &Origin, state: &Path, request: &ResumeRequest) -> Result<RunRequest, String> {
+    let mut run = request_of(origin, &request.extra_vars, "stagger resume RUN -e NAME=VALUE")?;
     run.common.state = Some(state.to_owned());
     if let Some(forks) = request.forks {
         run.common.forks = Some(forks);

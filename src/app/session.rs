@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::operator::operator;
+use super::pinned::{directory, pinned};
+use super::plan::Watch;
 use super::{control, ending, extra, person, signals, view};
 use crate::base::{Masker, RunId, Secret};
 use crate::cli::{Common, Exit, Rules};
@@ -134,7 +136,8 @@ impl Session {
 
     /// Runs a plan to its end and gives the exit code.
     pub(super) fn execute(self, common: &Common, plan: Plan, how: How) -> Exit {
-        let passwords = match self.passwords(common) {
+        let given = how.passwords.clone().map_or_else(|| self.passwords(common), Ok);
+        let passwords = match given {
             Ok(passwords) => passwords,
             Err((reason, exit)) => {
                 super::complain(&format!("error: {reason}\nNothing was done and no host was contacted.\n"));
@@ -157,7 +160,7 @@ impl Session {
         }
     }
 
-    fn passwords(&self, common: &Common) -> Result<Passwords, (String, Exit)> {
+    pub(super) fn passwords(&self, common: &Common) -> Result<Passwords, (String, Exit)> {
         let connect = &common.connect;
         let file = connect.password_file.as_deref().or(self.config.connection_password_file.as_deref());
         let ssh = person::password(file, connect.ask_password || self.config.ask_pass, prompt::SSH_PASSWORD)?;
@@ -199,7 +202,9 @@ impl Session {
             },
         };
         let requests = journal.folder().requests();
-        let mut view = view::sink(common, &self.config, how.one_off, how.one_line);
+        let watch = how.watch.take();
+        let own = || view::sink(common, &self.config, how.one_off, how.one_line);
+        let mut view = watch.as_ref().map_or_else(own, Watch::sink);
         earlier.iter().for_each(|event| view.recall(event));
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(journal), view];
         let bus = match report::Events::start(sinks, masker.clone(), clock.clone()) {
@@ -251,6 +256,9 @@ impl Session {
             }
         };
         let summary = run.plan(plan).await;
+        if let Some(watch) = &watch {
+            watch.files(run.digests.all());
+        }
         if let Some(hearing) = hearing {
             hearing.abort();
         }
@@ -319,7 +327,7 @@ impl Session {
             check: common.check,
             pinned: self.pinned(),
             command: std::env::args().collect(),
-            directory: std::env::current_dir().map(|path| path.display().to_string()).unwrap_or_default(),
+            directory: how.directory.clone().unwrap_or_else(directory),
             environment: environment()
                 .into_iter()
                 .filter(|(name, _)| name.starts_with("ANSIBLE_") || name.starts_with("STAGGER_"))
@@ -341,8 +349,7 @@ impl Session {
     /// Digests of all files that were read. Not of variables on the command line: a short secret could be guessed from its
     /// digest, and the command line itself is in the journal, masked.
     pub(super) fn pinned(&self) -> BTreeMap<String, String> {
-        let files = self.sources.all().into_iter().filter(|(name, _)| !name.starts_with("--"));
-        files.map(|(name, text)| (name, sha256(text.as_bytes()))).collect()
+        pinned(&self.sources)
     }
 
     fn options(&self, common: &Common, how: &How, run_id: &RunId, passwords: Passwords) -> run::Options {
@@ -395,6 +402,7 @@ impl Session {
             any_errors_fatal: config.any_errors_fatal,
             gather: self.rules == Rules::Ansible && config.gathering == Gathering::Implicit && !how.one_off,
             terms: run::Terms { operator: operator(), ..how.terms.clone() },
+            planned: how.planned.clone(),
         }
     }
 }
@@ -407,7 +415,9 @@ pub(super) fn missing_sources(given: &[String], found: &[Diagnostic]) -> usize {
     if absent { found.iter().filter(no_place).count() } else { 0 }
 }
 
-struct Passwords {
+/// What the person typed, or files hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Passwords {
     ssh: Option<Secret>,
     sudo: Option<Secret>,
 }
@@ -428,6 +438,14 @@ pub(super) struct How {
     /// The run is taken up again.
     pub(super) again: Option<Again>,
     pub(super) terms: run::Terms,
+    /// The plan that it keeps to.
+    pub(super) planned: Option<Arc<run::Planned>>,
+    /// Who takes its events in place of a view.
+    pub(super) watch: Option<Watch>,
+    /// What was asked for already.
+    pub(super) passwords: Option<Passwords>,
+    /// Where the command was typed, when that is not where it runs.
+    pub(super) directory: Option<String>,
 }
 
 /// A run that is taken up again.
@@ -456,11 +474,6 @@ fn unchecked(hosts: &[String]) -> Option<String> {
         many => format!("the host keys of {many} hosts were"),
     };
     Some(format!("{of} not checked: {}", crate::report::fold(hosts, 6)))
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    use sha2::Digest as _;
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Some random bits for the run's id.

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 
 use super::look::{self, Refusal};
-use crate::base::quote;
+use crate::base::{RunId, quote};
 use crate::cli::Exit;
 use crate::event::{Clock, EventKind};
 use crate::journal::{self, Paces, RunFolder, StateFolder, brief};
@@ -65,7 +65,7 @@ fn tree(state: &StateFolder, run: &RunFolder) -> Result<(Tree, String), Refusal>
         return Err(Refusal(format!("run {} {what}: its journal says nothing yet", run.id), Exit::NoTarget));
     }
     if life != Life::Gone && tree.exit.is_none() {
-        let paces = paces(state, run, &tree);
+        let paces = paces(state, Some(&run.id), &tree.title, tree.check);
         tree.expect(&|play, hosts| paces.estimate(play, hosts));
     }
     let (command, directory) = ledger.command();
@@ -74,14 +74,15 @@ fn tree(state: &StateFolder, run: &RunFolder) -> Result<(Tree, String), Refusal>
     Ok((tree, typed))
 }
 
-/// What earlier runs of the same playbook took.
-fn paces(state: &StateFolder, run: &RunFolder, tree: &Tree) -> Paces {
+/// What earlier runs of the same playbook took: those before one, or all.
+pub(super) fn paces(state: &StateFolder, before: Option<&RunId>, of: &str, in_check: bool) -> Paces {
     let mut paces = Paces::default();
     let is_alike = |other: &RunFolder| {
         let Ok(Some(ends)) = brief(&other.journal()) else { return false };
-        matches!(&ends.began.kind, EventKind::RunStarted { title, check, .. } if *title == tree.title && *check == tree.check)
+        matches!(&ends.began.kind, EventKind::RunStarted { title, check, .. } if title == of && *check == in_check)
     };
-    let earlier = state.runs().unwrap_or_default().into_iter().rev().filter(|other| other.id < run.id);
+    let is_earlier = |other: &RunFolder| before.is_none_or(|run| other.id < *run);
+    let earlier = state.runs().unwrap_or_default().into_iter().rev().filter(is_earlier);
     for other in earlier.filter(is_alike).take(EARLIER) {
         // What can't be read tells nothing; it is said where it is asked for.
         let Ok(events) = journal::read(&other.journal()) else { continue };

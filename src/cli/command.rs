@@ -9,9 +9,10 @@ use super::control::{ControlCommand, PAGES, TermsFlags};
 use super::exit::Exit;
 use super::flags::{ColourFlag, ExecFlags, InventoryFlags, OutputFlag, RunFlags, ViewFlags};
 use super::looking::{self, ReplayFlags, RunsFlags, ShowFlags, StatusFlags};
+use super::plan::{KeptFlag, PLAN_EXAMPLES, PlanFlags};
 use super::request::{
-    Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, Privilege, Request, Rules,
-    RunRequest, Terms,
+    Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, PlanRequest, Privilege, Request,
+    Rules, RunRequest, Terms,
 };
 use super::{Message, Name};
 
@@ -68,6 +69,8 @@ enum What {
     Run(Box<OwnRunFlags>),
     /// Show what playbooks would change: the same as run --check
     Check(Box<RunFlags>),
+    /// Show what playbooks would change as a tree, on which host, how many at once; and keep it
+    Plan(Box<PlanFlags>),
     /// Run one module on hosts
     Exec(Box<ExecFlags>),
     /// Show the inventory
@@ -98,6 +101,8 @@ struct OwnRunFlags {
     run: RunFlags,
     #[command(flatten)]
     terms: TermsFlags,
+    #[command(flatten)]
+    kept: KeptFlag,
 }
 
 /// Reads the arguments under a name.
@@ -114,6 +119,7 @@ pub(super) fn command(name: Name) -> Command {
             let pages = [
                 ("run", RUN_EXAMPLES),
                 ("check", CHECK_EXAMPLES),
+                ("plan", PLAN_EXAMPLES),
                 ("exec", EXEC_EXAMPLES),
                 ("inventory", INVENTORY_EXAMPLES),
                 ("runs", looking::RUNS_EXAMPLES),
@@ -123,6 +129,10 @@ pub(super) fn command(name: Name) -> Command {
             ];
             let codes = Exit::table(Rules::Stagger);
             let top = Top::command().after_long_help(format!("{TOP_EXAMPLES}\n\n{codes}"));
+            // A saved plan names its playbooks.
+            let top = top.mut_subcommand("run", |sub| {
+                sub.mut_arg("playbooks", |playbooks| playbooks.required(false).required_unless_present("plan"))
+            });
             pages.into_iter().chain(PAGES).fold(top, |top, (page, examples)| {
                 let long = format!("{examples}\n\n{codes}");
                 top.mut_subcommand(page, |sub| sub.after_help(examples).after_long_help(long))
@@ -157,12 +167,16 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
     let made = match name {
         Name::Stagger => match Top::from_arg_matches(&matches)?.what {
             What::Run(flags) => {
-                let terms = flags.terms.terms();
-                run(flags.run, terms, rules)
+                let (terms, plan) = (flags.terms.terms(), flags.kept.plan);
+                run(flags.run, terms, plan, rules).map(Request::Run)
             }
             What::Check(mut flags) => {
                 flags.work.check = true;
-                run(*flags, Terms::default(), rules)
+                run(*flags, Terms::default(), None, rules).map(Request::Run)
+            }
+            What::Plan(flags) => {
+                let PlanFlags { run: flags, terms, save } = *flags;
+                run(flags, terms.terms(), None, rules).map(|run| Request::Plan(PlanRequest { run, save }))
             }
             What::Control(command) => Ok(command.request()),
             What::Exec(flags) => exec(*flags, rules),
@@ -173,7 +187,7 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
             What::Show(flags) => Ok(Request::Look(looking::show(*flags))),
             What::Lab { words } => Ok(Request::Lab(words)),
         },
-        Name::AnsiblePlaybook => run(read(&matches)?, Terms::default(), rules),
+        Name::AnsiblePlaybook => run(read(&matches)?, Terms::default(), None, rules).map(Request::Run),
         Name::Ansible => exec(read(&matches)?, rules),
         Name::AnsibleInventory => inventory(read(&matches)?, rules),
     };
@@ -218,12 +232,12 @@ fn split(flag: &str, given: &[String]) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-fn run(flags: RunFlags, terms: Terms, rules: Rules) -> Result<Request, String> {
+fn run(flags: RunFlags, terms: Terms, plan: Option<std::path::PathBuf>, rules: Rules) -> Result<RunRequest, String> {
     if let Some((flag, with)) = flags.later.used() {
         return Err(later(flag, with));
     }
     let tasks = flags.tasks;
-    Ok(Request::Run(RunRequest {
+    Ok(RunRequest {
         playbooks: flags.playbooks,
         tags: split("--tags", &tasks.tags)?,
         skip_tags: split("--skip-tags", &tasks.skip_tags)?,
@@ -233,8 +247,9 @@ fn run(flags: RunFlags, terms: Terms, rules: Rules) -> Result<Request, String> {
         syntax_check: tasks.syntax_check,
         force_handlers: tasks.force_handlers,
         terms,
+        plan,
         common: common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view),
-    }))
+    })
 }
 
 fn exec(flags: ExecFlags, rules: Rules) -> Result<Request, String> {

@@ -13,6 +13,7 @@ mod control;
 mod exit;
 mod flags;
 mod looking;
+mod plan;
 mod request;
 mod resume;
 
@@ -22,7 +23,7 @@ use std::path::Path;
 pub(crate) use exit::Exit;
 pub(crate) use request::{
     Approval, Ask, Colour, Common, Connect, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing,
-    Look, LookRequest, OutputForm, Privilege, Request, ResumeRequest, Rules, RunRequest, Terms,
+    Look, LookRequest, OutputForm, PlanRequest, Privilege, Request, ResumeRequest, Rules, RunRequest, Terms,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

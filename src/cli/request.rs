@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(crate) enum Request {
     /// Run (or check, or list) playbooks.
     Run(RunRequest),
+    /// Show what playbooks would change, and keep it.
+    Plan(PlanRequest),
     /// Run one module on hosts.
     Exec(ExecRequest),
     /// Show the inventory.
@@ -239,6 +241,17 @@ pub(crate) struct RunRequest {
     pub(crate) force_handlers: bool,
     /// `--approve`, `--until`, `--for`.
     pub(crate) terms: Terms,
+    /// `--plan`: the saved plan that it keeps to; it names the playbooks, then.
+    pub(crate) plan: Option<PathBuf>,
+}
+
+/// `plan`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PlanRequest {
+    /// What is planned.
+    pub(crate) run: RunRequest,
+    /// `--save`.
+    pub(crate) save: Option<PathBuf>,
 }
 
 /// `exec` and `ansible`.

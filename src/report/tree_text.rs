@@ -58,7 +58,7 @@ pub(crate) fn tree_text(tree: &Tree, shown: &Shown) -> String {
 }
 
 /// Adds a line behind its branch; what does not fit goes on below it, behind the stem.
-fn hang(lines: &mut Vec<Line>, line: Line, branch: &str, stem: &str, columns: usize) {
+pub(super) fn hang(lines: &mut Vec<Line>, line: Line, branch: &str, stem: &str, columns: usize) {
     let room = columns.saturating_sub(width(branch)).max(20);
     for (at, part) in line.wrapped(room).into_iter().enumerate() {
         lines.push(part.before(if at == 0 { branch } else { stem }));
@@ -264,7 +264,7 @@ fn span(millis: u64) -> String {
 }
 
 /// `about 22 min`, `about 40 s`.
-fn about(millis: u64) -> String {
+pub(super) fn about(millis: u64) -> String {
     let seconds = millis.div_ceil(1000);
     if seconds < 90 { format!("about {seconds} s") } else { format!("about {} min", (seconds + 30) / 60) }
 }

@@ -189,6 +189,9 @@ impl HostTask {
             if self.check {
                 return self.preview(state, !probe.is_empty(), &seen, change, steps);
             }
+            if let Some(refused) = self.unplanned(&change.steps) {
+                return refused;
+            }
             let item = self.item;
             let started = EventKind::ActStarted {
                 key: self.key.clone(),

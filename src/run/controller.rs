@@ -23,6 +23,14 @@ impl Digests {
         self.of(path)
     }
 
+    /// The SHA-256 of each file that was read.
+    pub(crate) fn all(&self) -> std::collections::BTreeMap<PathBuf, String> {
+        let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let read =
+            cells.iter().filter_map(|(path, cell)| Some((path.clone(), cell.get()?.as_ref().ok()?.sha256.clone())));
+        read.collect()
+    }
+
     /// Forgets a file that this run has just written.
     pub(super) fn forget(&self, path: &Path) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(path);

@@ -31,6 +31,7 @@ mod obey;
 mod outcome;
 mod past;
 mod permission;
+mod planned;
 mod play;
 mod render;
 mod restore;
@@ -64,6 +65,7 @@ pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::{Host, Hosts};
 pub(crate) use past::{InFlight, Past};
+pub(crate) use planned::{Planned, Tasks};
 pub(crate) use restore::{Resumption, WhenDrifted, WhenUnknown};
 pub(crate) use undo::{Ledger, NotUndone};
 pub(crate) use vars_files::vars_file;
@@ -114,6 +116,8 @@ pub(crate) struct Options {
     pub(crate) gather: bool,
     /// What it waits for, and until when it may go on.
     pub(crate) terms: Terms,
+    /// The plan that it keeps to.
+    pub(crate) planned: Option<Arc<Planned>>,
 }
 
 /// How to log in where variables don't say.

@@ -18,6 +18,7 @@ mod lab;
 mod looking;
 mod mesos;
 mod modules;
+mod planned;
 mod readme;
 mod rehearsal;
 mod secrets;
