@@ -142,6 +142,10 @@ impl State for LineInFile {
         self.edit.leaves(seen, change)
     }
 
+    fn before(&self, seen: &Output) -> Map {
+        self.edit.before(seen)
+    }
+
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
         let old = self.edit.old(seen)?;
         let mut result = Map::new();

@@ -130,6 +130,10 @@ impl State for Replace {
         self.edit.leaves(seen, change)
     }
 
+    fn before(&self, seen: &Output) -> Map {
+        self.edit.before(seen)
+    }
+
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
         let old = self.edit.old(seen)?;
         if old.look.entry().is_none() {

@@ -114,6 +114,10 @@ impl State for Systemd {
         if self.service.name.is_empty() { Script::new() } else { self.service.probe() }
     }
 
+    fn before(&self, seen: &Output) -> Map {
+        Seen::parse(&seen.out()).before()
+    }
+
     fn steps(&self, seen: &Output) -> Result<Change, Failure> {
         let mut seen_now = Seen::parse(&seen.out());
         let name = &self.service.name;

@@ -88,3 +88,18 @@ fn what_is_not_as_before_when_it_is_read_back_is_shouted() {
     }
     hosts.on("calm", &format!("rm {path}"));
 }
+
+#[test]
+fn what_a_module_saw_before_can_be_put_back() {
+    let hosts = Rehearsal::shared();
+    let place = hosts.place("root");
+    let path = "/srv/undo-before.conf";
+    hosts.on("calm", &format!("printf 'a\\nlevel=low\\n' > {path}; chmod 640 {path}"));
+    let play = format!(
+        "- hosts: calm\n  tasks:\n    - lineinfile: {{path: {path}, regexp: ^level, line: level=high, mode: \"600\"}}\n      undo:\n        copy: {{dest: \"{{{{ undo_before.path }}}}\", content: \"{{{{ undo_before.content }}}}\", mode: \"{{{{ undo_before.mode }}}}\"}}\n    - command: grep level=high {path}\n"
+    );
+    place.write("play.yml", &play);
+    let said = place.call("stagger", &["run", "play.yml", "-i", "hosts.yml"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert_eq!(hosts.on("calm", &format!("cat {path}; stat -c %a {path}; rm {path}")), "a\nlevel=low\n640\n");
+}

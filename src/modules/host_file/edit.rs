@@ -8,7 +8,7 @@ use super::place::write_summary;
 use super::text::{diff, hex_sha256};
 use super::write::{Feed, Write, bytes};
 use super::{Kind, LOOK, Look, Seen};
-use crate::base::{Content, Output, Script};
+use crate::base::{Content, Map, Output, Script, Value};
 use crate::modules::{Act, Change, Failure, Step};
 
 /// A file that is edited.
@@ -74,6 +74,24 @@ impl Edit {
         }
         let content = seen.content().unwrap_or_default().to_vec();
         Ok(Old { path, look, content, seen })
+    }
+
+    /// The file before the change, for an undo: `path`, `exists`, and where it does its `content` (when that is text), `mode`,
+    /// `owner` and `group`.
+    pub(crate) fn before(&self, seen: &Output) -> Map {
+        let Ok(old) = self.old(seen) else { return Map::new() };
+        let mut before = Map::new();
+        before.insert("path".to_owned(), Value::from(old.path.as_str()));
+        before.insert("exists".to_owned(), Value::from(old.look.entry().is_some()));
+        if let Some(entry) = old.look.entry() {
+            before.insert("mode".to_owned(), Value::from(format!("0{:03o}", entry.mode)));
+            before.insert("owner".to_owned(), Value::from(entry.owner.as_str()));
+            before.insert("group".to_owned(), Value::from(entry.group.as_str()));
+            if let Ok(text) = String::from_utf8(old.content) {
+                before.insert("content".to_owned(), Value::from(text));
+            }
+        }
+        before
     }
 
     /// The steps from the old content to the new one, and whether only attributes differ.

@@ -182,6 +182,10 @@ impl State for Service {
         self.plan(&Seen::parse(&seen.out()), &seen.err())
     }
 
+    fn before(&self, seen: &Output) -> Map {
+        Seen::parse(&seen.out()).before()
+    }
+
     fn expect(&self, seen: &Output, _change: &Change) -> Option<Output> {
         Some(self.leaves(Seen::parse(&seen.out())).render())
     }

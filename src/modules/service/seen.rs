@@ -49,6 +49,21 @@ impl Running {
 }
 
 impl Seen {
+    /// For an undo: `state` (`started` or `stopped`) and `enabled`, where they can be told.
+    pub(in crate::modules) fn before(&self) -> Map {
+        let mut before = Map::new();
+        let state = match self.running {
+            Running::Yes | Running::Starting => Some("started"),
+            Running::No | Running::Stopping | Running::Failed => Some("stopped"),
+            Running::Dead | Running::Unknown => None,
+        };
+        before.extend(state.map(|state| ("state".to_owned(), Value::from(state))));
+        if matches!(self.enabled.as_str(), "enabled" | "disabled") {
+            before.insert("enabled".to_owned(), Value::Bool(self.enabled == "enabled"));
+        }
+        before
+    }
+
     /// Reads the probe's output; lines of no meaning are left out.
     pub(in crate::modules) fn parse(text: &str) -> Self {
         let mut seen = Self::default();

@@ -379,3 +379,10 @@ fn cases_give_their_steps_and_a_second_run_none() {
         }
     }
 }
+
+#[test]
+fn what_it_was_before_is_known_where_it_can_be_told() {
+    let before = |text: &str| Value::Object(Seen::parse(text).before());
+    assert_eq!(before("running yes\nenabled disabled\n"), json!({"state": "started", "enabled": false}));
+    assert_eq!(before("running dead\nenabled static\n"), json!({}));
+}
