@@ -12,8 +12,6 @@
 //! - `lab` shares nothing with `cluster`: a stand-in that shared a table would agree with its mistakes;
 //! - no module knows of check mode; only `report` and `app` print; only `main` exits.
 
-#![allow(dead_code, unused_imports, reason = "rooms are built before what uses them")]
-
 mod app;
 mod base;
 mod cli;

@@ -85,7 +85,7 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
     if !abort && unknown == WhenUnknown::Ask && !in_flight.is_empty() && !std::io::stdin().is_terminal() {
         let mut text = "nobody knows whether these were done when the run broke off:\n".to_owned();
         for act in &in_flight {
-            text.push_str(&format!("  {}: {} ({})\n", act.host, act.what, act.place));
+            text.extend(["  ", &act.host, ": ", &act.what, " (", &act.place, ")\n"]);
         }
         text.push_str("  = help: look on the hosts, then resume with --redo-unknown or --skip-unknown\n");
         return refuse(&text, Exit::Input);

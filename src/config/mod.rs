@@ -17,7 +17,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::base::{SourceId, Span};
+use crate::base::Span;
 use crate::diag::{Diagnostic, Sources, did_you_mean};
 
 use settings::{SETTINGS, Setting};

@@ -41,6 +41,7 @@ impl EventKind {
     ];
 
     /// Its name.
+    #[cfg(test)]
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::RunStarted { .. } => "run_started",

@@ -31,6 +31,7 @@ const PARTS: &[Part] = &[
 ];
 
 /// All facts, with Ansible's names (`ansible_` in front).
+#[cfg(test)]
 pub(crate) fn parse(output: &Output) -> Map {
     parse_subset(output, &[])
 }

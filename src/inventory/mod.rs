@@ -22,7 +22,6 @@ mod variables;
 mod vars_files;
 mod words;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -31,12 +30,11 @@ use indexmap::{IndexMap, IndexSet};
 use crate::base::{Map, Node, Span};
 use crate::diag::{Diagnostic, Sources};
 
-use graph::{ALL, Graph, LOCALHOST, UNGROUPED};
+use graph::{ALL, Graph, LOCALHOST};
 
 pub(crate) use load::LoadOptions;
 pub(crate) use order::{Order, sort};
 pub(crate) use pattern::{PatternError, Strictness};
-pub(crate) use select::Selection;
 pub(crate) use vars_files::Level;
 
 /// Variables by name, in the order in which they were first set.
@@ -115,11 +113,6 @@ impl Inventory {
     /// Every host of the inventory in inventory order: `ungrouped` first, then group by group, the groups level by level.
     pub(crate) fn hosts(&self) -> Vec<&str> {
         self.names(&self.members(ALL))
-    }
-
-    /// How many hosts there are.
-    pub(crate) fn host_count(&self) -> usize {
-        self.graph.hosts.len()
     }
 
     /// Every group, `all` and `ungrouped` first, then in the order in which they were first named.
@@ -210,6 +203,7 @@ impl Inventory {
     ///
     /// # Errors
     /// A sentence: no such host, or the parents would close a loop.
+    #[cfg(test)]
     pub(crate) fn add_to_group(
         &mut self,
         sources: &Sources,

@@ -27,6 +27,7 @@ impl Inventory {
     ///
     /// # Errors
     /// An empty pattern, a part that matches nothing, a slice outside its group.
+    #[cfg(test)]
     pub(crate) fn select(&self, pattern: &str) -> Result<Vec<String>, PatternError> {
         self.select_with(pattern, Strictness::Strict).map(|selection| selection.hosts)
     }

@@ -31,11 +31,11 @@ mod pace;
 mod read;
 mod write;
 
-pub(crate) use brief::{Brief, brief};
-pub(crate) use control::{ControlError, ControlLine, Incoming, Requests};
+pub(crate) use brief::brief;
+pub(crate) use control::{ControlLine, Incoming, Requests};
 pub(crate) use folder::{RunFolder, StateFolder, StateFolderError};
 pub(crate) use follow::Follower;
 pub(crate) use lists::Lists;
 pub(crate) use pace::Paces;
-pub(crate) use read::{ReadError, Reader, read, read_whole};
+pub(crate) use read::{ReadError, read};
 pub(crate) use write::{Journal, ReopenError};

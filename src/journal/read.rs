@@ -132,12 +132,8 @@ impl Reader {
             .any(|kind| rest.strip_prefix(kind.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')))
     }
 
-    /// The run; `None` when not even the header is whole.
-    pub(crate) fn run(&self) -> Option<&RunId> {
-        self.run.as_ref()
-    }
-
     /// Whether the journal ended within a line; known at the end.
+    #[cfg(test)]
     pub(crate) fn is_torn(&self) -> bool {
         self.torn
     }

@@ -62,16 +62,6 @@ impl Arguments {
         Self { spec, given }
     }
 
-    /// The module's name.
-    pub(crate) fn module(&self) -> &'static str {
-        self.spec.name
-    }
-
-    /// Everything that was given, by option name.
-    pub(crate) fn given(&self) -> &Map {
-        &self.given
-    }
-
     /// What was given beyond the table, for modules that take any key.
     pub(crate) fn others(&self) -> Map {
         let known = |key: &str| self.spec.options.iter().any(|option| option.name == key);

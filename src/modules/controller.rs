@@ -13,8 +13,6 @@ pub(crate) enum Folder {
     Files,
     /// `templates/`.
     Templates,
-    /// `vars/`.
-    Vars,
 }
 
 /// How a template file is rendered (`template:`'s options).

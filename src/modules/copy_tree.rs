@@ -6,8 +6,8 @@
 use std::path::PathBuf;
 
 use super::host_file::{
-    DIFF_LIMIT, Entry, Feed, Fresh, Kind, LOOK, MAKE, Section, Seen, Settled, Wanted, Write, bytes, describe, diff,
-    file_subject, finish_with_look, hex_sha256, set_for_new, write_summary,
+    Entry, Feed, Fresh, Kind, LOOK, MAKE, Section, Seen, Settled, Wanted, Write, bytes, describe, diff, file_subject,
+    finish_with_look, hex_sha256, set_for_new, write_summary,
 };
 use super::{Applied, Arguments, Change, Controller, Failure, LocalEntry, State, Step};
 use crate::base::{Content, Map, Output, Script};

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::fixture::Fixture;
-use super::{Act, Arguments, Bound, Change, State, find};
-use crate::base::{Content, Map, Output, Value};
+use super::{Act, Arguments, Bound, Change, find};
+use crate::base::{Content, Map, Output};
 
 /// A case of a module that edits one file.
 #[derive(Debug, Deserialize)]

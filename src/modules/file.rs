@@ -344,7 +344,6 @@ fn is_root(path: &str) -> bool {
 mod tests {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
-    use super::*;
     use crate::modules::local_host::{Host, KINDS};
     use serde_json::json;
 

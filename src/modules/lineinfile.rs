@@ -3,10 +3,10 @@
 //! The edit is a pure function on bytes, since Ansible's is: lines end at `\n`, patterns are matched line by line with the
 //! line's end in it.
 
-use super::host_file::{Edit, KEEP, Old, Wanted, file_options, file_subject, finish_with_look};
+use super::host_file::{Edit, KEEP, Wanted, file_options, file_subject, finish_with_look};
 use super::python_regex::{Flags, Pattern, from_bytes, to_bytes};
 use super::{Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, Rule, State};
-use crate::base::{Map, Output, Script, Value};
+use crate::base::{Map, Output, Script};
 
 /// The module's table.
 pub(super) const SPEC: ModuleSpec = ModuleSpec {

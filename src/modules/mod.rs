@@ -233,8 +233,6 @@ pub(crate) enum Applied {
 pub(crate) enum Question {
     /// A read-only script on the task's host.
     Script(Script),
-    /// A read-only script on another inventory host.
-    ScriptOn(String, Script),
     /// An HTTP request: from here first, and where nothing answers, through the SSH connection of the inventory
     /// host `via` (the task's host when `None`).
     Http {

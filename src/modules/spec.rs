@@ -13,6 +13,7 @@ pub(crate) struct ModuleSpec {
     /// Other names for it.
     pub(crate) aliases: &'static [&'static str],
     /// One line: what it does.
+    #[allow(dead_code, reason = "each module says here what it is; the command that prints it is to come")]
     pub(crate) summary: &'static str,
     /// Its options.
     pub(crate) options: &'static [Opt],

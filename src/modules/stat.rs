@@ -240,7 +240,7 @@ fn attribute_name(flag: char) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+
     use crate::modules::local_host::{Host, KINDS};
     use serde_json::json;
 

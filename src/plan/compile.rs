@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::arguments::has_template;
 use super::keywords::list;
-use super::{Block, Include, Item, Keywords, Layer, Loop, Plan, Play, Task};
+use super::{Block, Include, Item, Keywords, Layer, Plan, Play, Task};
 use crate::base::{Node, NodeKind, PlayId, Span, TaskId, parse_duration, to_text};
 use crate::diag::{Diagnostic, did_you_mean};
 use crate::modules::{self, Arguments, Bound, Controller, Failure, ModuleSpec};
@@ -253,9 +253,7 @@ impl<'a> Compiler<'a> {
             Entry::Task(task) => self.task(task, outer, handlers, true).map(|task| Item::Task(Arc::new(task))),
             Entry::Block(block) => {
                 let keywords = Arc::new(self.inherit(outer, &block.keywords, true));
-                let name = block.keywords.get("name").map(|name| Arc::new(name.clone()));
                 let compiled = Block {
-                    name,
                     block: self.items(&block.block, &keywords, handlers),
                     rescue: self.items(&block.rescue, &keywords, handlers),
                     always: self.items(&block.always, &keywords, handlers),

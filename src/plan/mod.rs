@@ -88,8 +88,6 @@ pub(crate) enum Item {
 /// `block`, `rescue`, `always`.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// What `name:` says.
-    pub(crate) name: Option<Arc<Node>>,
     /// The tasks.
     pub(crate) block: Vec<Item>,
     /// When one of them failed.

@@ -113,8 +113,6 @@ pub(crate) struct Task {
 /// `block`, `rescue`, `always`.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// Where it begins.
-    pub(crate) span: Span,
     /// Its keywords, inherited by what is in it.
     pub(crate) keywords: Keywords,
     /// The tasks.

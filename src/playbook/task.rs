@@ -50,7 +50,7 @@ impl Loader<'_> {
             map.iter().find(|(key, _)| matches!(key.as_str(), Some(k) if k == name || k == full))
         };
         if let Some((key, file)) = include("import_tasks") {
-            return self.import(item, map, key.span, file, handlers, directory, depth);
+            return self.import(map, key.span, file, handlers, directory, depth);
         }
         if let Some((key, file)) = include("include_tasks") {
             return self.include(item, map, key, file, directory);
@@ -91,13 +91,11 @@ impl Loader<'_> {
         let mut section =
             |name: &str| item.get(name).map(|list| self.entries(list, false, directory, depth + 1)).unwrap_or_default();
         let (block, rescue, always) = (section("block"), section("rescue"), section("always"));
-        Some(Entry::Block(Box::new(Block { span: item.span, keywords, block, rescue, always })))
+        Some(Entry::Block(Box::new(Block { keywords, block, rescue, always })))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what an import is made of")]
     fn import(
         &mut self,
-        item: &Node,
         map: &[(Node, Node)],
         key: Span,
         file: &Node,
@@ -128,7 +126,7 @@ impl Loader<'_> {
         let (list, inner) = self.file(&path, file.span)?;
         let block = self.entries(&list, handlers, &inner, depth + 1);
         self.open.pop();
-        Some(Entry::Block(Box::new(Block { span: item.span, keywords, block, rescue: Vec::new(), always: Vec::new() })))
+        Some(Entry::Block(Box::new(Block { keywords, block, rescue: Vec::new(), always: Vec::new() })))
     }
 
     fn include(

@@ -57,7 +57,6 @@ pub(super) struct Held {
     pub(super) batch: u32,
     pub(super) hosts: Vec<String>,
     pub(super) why: String,
-    pub(super) since: u64,
 }
 
 /// A setting that is to be taken back.
@@ -172,7 +171,7 @@ impl Ledger {
             }
             EventKind::Held { play, batch, hosts, why } => {
                 let hosts = hosts.iter().map(|host| clean_line(host)).collect();
-                self.held = Some(Held { play: *play, batch: *batch, hosts, why: clean_line(why), since: event.at });
+                self.held = Some(Held { play: *play, batch: *batch, hosts, why: clean_line(why) });
             }
             EventKind::Released { .. } => self.held = None,
             EventKind::HostSkipped { host, by, reason } => {

@@ -35,18 +35,15 @@ mod typed;
 mod undone;
 mod view;
 
-pub(crate) use adhoc::AdHoc;
-pub(crate) use ansible::Ansible;
+#[cfg(test)]
+use {adhoc::AdHoc, ansible::Ansible, json::JsonLines, plain::Plain, screen::Screen};
+
 pub(crate) use bus::Events;
 pub(crate) use choose::{Form, Surroundings, Wish, form, view};
 pub(crate) use fold::fold;
-pub(crate) use json::JsonLines;
 pub(crate) use ledger::Ledger;
-pub(crate) use out::Out;
-pub(crate) use plain::Plain;
 pub(crate) use planned::{Foresight, PlanStep, PlanTree, differences, plan_text};
 pub(crate) use runs_table::{Row, table};
-pub(crate) use screen::Screen;
 pub(crate) use style::Paint;
 pub(crate) use tree::{Life, RunState, Tree};
 pub(crate) use tree_text::{Shown, tree_text};

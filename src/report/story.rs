@@ -1,7 +1,7 @@
 //! What is told of a run, line by line, in a log and above the bars of a screen. Made from events and their times alone,
 //! so that a journal tells the same story as the run did.
 
-use super::block::{Block, Look, Outcome, TAIL, word};
+use super::block::{Look, Outcome};
 use super::clean::{clean_line, clean_lines};
 use super::digest;
 use super::fold::fold;
@@ -21,7 +21,6 @@ pub(super) struct Story {
     pub(super) state: State,
     look: Look,
     failures: Vec<Failure>,
-    headed: bool,
 }
 
 /// A failure, kept for the end.
@@ -49,7 +48,7 @@ impl Failure {
 impl Story {
     pub(super) fn new(verbosity: u8, log: bool) -> Self {
         let look = Look { check: false, verbosity, log, output: false };
-        Self { state: State::default(), look, failures: Vec::new(), headed: false }
+        Self { state: State::default(), look, failures: Vec::new() }
     }
 
     /// Shows what commands said.

@@ -179,6 +179,7 @@ pub(crate) struct Paint {
 
 impl Paint {
     /// No colours, UTF-8.
+    #[cfg(test)]
     pub(crate) const PLAIN: Self = Self { colour: false, unicode: true };
 
     /// A line as text, without an end.

@@ -89,14 +89,6 @@ impl HostTask {
                 let command = self.command(way, &[], script);
                 Answer::Script(self.look(&self.target, way, &command).await)
             }
-            Question::ScriptOn(name, script) => match self.other(&name).await {
-                Ok((host, other)) => {
-                    let mut command = Command::new(script);
-                    command.r#become.clone_from(&other.r#become);
-                    Answer::Script(self.look(&host, &other, &command).await)
-                }
-                Err(reason) => Answer::Script(Err(reason)),
-            },
             Question::Http { request, via } => Answer::Http(self.http(&request, via.as_deref(), way).await),
             Question::Connect { host, port, within, read } => {
                 Answer::Connect(self.first_words(&host, port, within, read, way).await)

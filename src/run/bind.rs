@@ -13,6 +13,7 @@ use crate::base::{Value, to_text};
 use crate::modules::{Arguments, Bound, Failure};
 
 /// A module with its arguments, or why there is none.
+#[expect(clippy::large_enum_variant, reason = "made once a task and taken apart at once")]
 pub(super) enum Ready {
     /// It can meet the host.
     Bound {

@@ -152,7 +152,6 @@ impl Controller for Here {
         let sub = match folder {
             Folder::Files => "files",
             Folder::Templates => "templates",
-            Folder::Vars => "vars",
         };
         let mut looked = Vec::new();
         for base in &self.folders {

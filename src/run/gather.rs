@@ -1,6 +1,5 @@
 //! Facts of hosts: gathered at a play's start, when something refers to one, or anew for what moves in a cluster.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Run;

@@ -18,7 +18,7 @@ use super::render::Trouble;
 use super::task::{Locals, Rescue, place};
 use crate::base::{Value, Var, to_text};
 use crate::diag::{Severity, render_all};
-use crate::event::{EventKind, Status};
+use crate::event::EventKind;
 use crate::modules::{self, Arguments, Bound, Effect, Failure, Meta};
 use crate::plan::{Block, Compiler, Include, Item, Selection, Task};
 use crate::playbook;

@@ -6,7 +6,7 @@ use super::act::Acted;
 use super::render::Trouble;
 use crate::base::{Map, Value};
 use crate::event::{EventKind, Status, StepLine, Tally, TaskKey};
-use crate::modules::{Effect, Failure};
+use crate::modules::Effect;
 
 /// What a host's task came to.
 #[derive(Debug, Clone)]

@@ -23,7 +23,7 @@ use super::past::{Done, Past, Record, unseen};
 use super::render::{Room, Trouble};
 use super::task::{Locals, Rescue, place};
 use crate::base::{PlayId, Value};
-use crate::event::{EventKind, Halt, Status, TaskKey};
+use crate::event::{Halt, Status, TaskKey};
 use crate::modules::{Bound, Effect, Failure, State};
 use crate::plan::Task;
 

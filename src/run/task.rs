@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -18,7 +16,7 @@ use super::outcome::{HostResult, mark};
 use super::past::unseen;
 use super::render::{Room, Trouble};
 use super::restore::in_order;
-use crate::base::{Value, Var, parse_duration, to_text};
+use crate::base::{Var, to_text};
 use crate::event::{EventKind, Status, TaskKey};
 use crate::modules::Failure;
 use crate::plan::Task;

@@ -41,14 +41,6 @@ impl TemplateError {
         Self::Undefined { message: message.into(), span: Span::NONE, place: None }
     }
 
-    /// The scalar that was rendered, when it has a place.
-    pub(crate) fn span(&self) -> Option<Span> {
-        match self {
-            Self::Undefined { span, .. } | Self::Failed { span, .. } if span.is_some() => Some(*span),
-            _ => None,
-        }
-    }
-
     /// Sets the place, unless a nearer one is known.
     #[must_use]
     pub(super) fn at(mut self, at: Span) -> Self {

@@ -36,7 +36,7 @@ use crate::base::{Node, Scope, Span, Value};
 use crate::diag::Diagnostic;
 
 pub(crate) use error::TemplateError;
-pub(crate) use file::{Loader, TextOptions};
+pub(crate) use file::TextOptions;
 
 use compile::{Cache, Program};
 use session::Session;

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::file::Loader;
 use super::*;
 use crate::base::{Map, Members, Var};
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use russh::keys::{Algorithm, HashAlg};
 use russh::{Preferred, cipher, kex, mac};
 
 use super::pattern;

@@ -17,7 +17,6 @@ use sha2::{Digest as _, Sha256};
 
 use crate::base::{Output, Script};
 
-use super::left::{Left, Process};
 use super::wrapping::{full_script, pieces, small_text};
 use super::{Command, Connection, Lost};
 
@@ -83,18 +82,6 @@ impl Detached {
     /// The connection.
     pub(crate) async fn clean_up(&self, connection: &dyn Connection) -> Result<(), Lost> {
         connection.run(&self.on_host(self.folder(ROOTS).line(CLEAN))).await.map(|_| ())
-    }
-
-    /// Kills it with its children; the supervisor writes down that it ended by that.
-    ///
-    /// # Errors
-    /// The connection.
-    pub(crate) async fn kill(&self, connection: &dyn Connection) -> Result<(), Lost> {
-        let said = connection.run(&self.on_host(self.folder(ROOTS).line(WHICH))).await?;
-        let Some(process) = Process::parse(&said.out()) else { return Ok(()) };
-        let nonce = format!("none-{}", self.name());
-        let left = Left { r#become: self.command.r#become.clone(), nonce, begun: Some(process), shell: None };
-        connection.run(&self.on_host(left.end())).await.map(|_| ())
     }
 
     fn on_host(&self, script: Script) -> Command {
@@ -297,9 +284,6 @@ rm -f "$stagger_d/o" "$stagger_d/e" "$stagger_d/in"
 "#;
 
 const CLEAN: &str = "[ ! -d \"$stagger_d\" ] || rm -rf \"$stagger_d\"";
-
-/// The command's process group, when it began, and the start of the host.
-const WHICH: &str = "cut -d' ' -f1-3 \"$stagger_d/pid\" 2>/dev/null";
 
 /// Reads the script's answer.
 fn read(output: &mut Output) -> Found {

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::{Script, quote};
+use crate::base::Script;
 
 use super::Become;
 

@@ -821,7 +821,7 @@ fn one_host_is_upgraded_by_name_and_a_slave_not_before_its_masters() {
     assert_ne!(after.insert(standby, before[&standby].clone()), before.get(&standby).cloned());
     assert_eq!(after, before, "only {name} was restarted");
     assert_eq!(cluster.lab.master(standby).expect("it answers")["version"], "0.14.2");
-    assert_eq!(one.hosts(), BTreeSet::from([name.clone()]));
+    assert_eq!(one.hosts(), BTreeSet::from([name]));
     // What it says: plays of other hosts are skipped, each with its reason, and nobody is left over.
     assert!(one.of("play_skipped").count() >= 3, "{:?}", one.of("play_skipped").collect::<Vec<_>>());
     let end = one.of("run_finished").next().expect("an end");

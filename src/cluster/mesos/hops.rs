@@ -19,9 +19,11 @@ pub(crate) struct Hop {
     pub(crate) order: Vec<String>,
     /// By daemon: flags whose old name the new release refuses.
     #[serde(default)]
+    #[allow(dead_code, reason = "a column of the table; hops to come read it")]
     pub(crate) renamed: BTreeMap<String, BTreeMap<String, String>>,
     /// By daemon: flags whose old name the new release still takes.
     #[serde(default)]
+    #[allow(dead_code, reason = "a column of the table; hops to come read it")]
     pub(crate) aliased: BTreeMap<String, BTreeMap<String, String>>,
     /// What an operator must know before.
     #[serde(default)]

@@ -2,7 +2,6 @@
 
 use super::adopted::KNOBS;
 use super::flag_table::Release;
-use super::flag_value::to_bool;
 use super::{Convention, Daemon, FlagType, Found, Host, Origin, Paths, Setting, Version};
 use super::{flag, read_host, same_value};
 use crate::base::quote;

@@ -19,14 +19,14 @@ mod text;
 mod write;
 
 pub(crate) use attributes::{CHANGE, Settled, Wanted, file_options};
-pub(crate) use edit::{Edit, KEEP, Old};
+pub(crate) use edit::{Edit, KEEP};
 pub(crate) use folders::{MAKE, make_folders, set_for_new};
 pub(crate) use foresee::{Foreseen, entry_after, file_subject};
 pub(crate) use look::{Entry, Kind, LOOK, Look, SUBSTITUTE, Section, Seen};
 pub(crate) use mode::{octal, resolve};
 pub(crate) use place::{Fresh, Place, write_summary};
-pub(crate) use text::{DIFF_LIMIT, describe, diff, hex, hex_sha256, summary};
-pub(crate) use write::{Feed, Write, bytes, describe_entry, finish_with_look, old_text};
+pub(crate) use text::{describe, diff, hex, hex_sha256};
+pub(crate) use write::{Feed, Write, bytes, describe_entry, finish_with_look};
 
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ mod seen;
 use std::time::Duration;
 
 use super::{
-    Applied, Arguments, Bound, Change, Controller, Diff, Failure, ModuleSpec, Opt, OptKind, Rule, State, Step, step,
+    Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, Rule, State, Step, step,
 };
 use crate::base::{Map, Output, Script, Value};
 pub(super) use last_words::quoted;

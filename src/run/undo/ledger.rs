@@ -83,6 +83,7 @@ impl Pending {
     }
 
     /// Whether nothing is left to be taken back.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.armed.is_empty()
     }

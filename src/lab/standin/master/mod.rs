@@ -85,7 +85,7 @@ struct Counters {
 enum Peer {
     Slave(String),
     Framework(String),
-    Unknown(Value),
+    Unknown,
 }
 
 pub(super) struct Master {
@@ -177,8 +177,8 @@ impl Master {
             Some(Event::Http(path, answer)) => {
                 let _ = answer.send(self.respond(&path));
             }
-            Some(Event::Linked(link, hello, _)) => {
-                self.peers.insert(link, Peer::Unknown(hello));
+            Some(Event::Linked(link, ..)) => {
+                self.peers.insert(link, Peer::Unknown);
             }
             Some(Event::Message(link, message)) => self.on_message(link, &message),
             Some(Event::Closed(link)) => self.on_closed(link),
@@ -276,7 +276,7 @@ impl Master {
         match self.peers.remove(&link) {
             Some(Peer::Slave(id)) => self.slave_disconnected(&id, link),
             Some(Peer::Framework(id)) => self.framework_disconnected(&id, link),
-            Some(Peer::Unknown(_)) | None => {}
+            Some(Peer::Unknown) | None => {}
         }
     }
 
