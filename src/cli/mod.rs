@@ -22,8 +22,8 @@ use std::path::Path;
 
 pub(crate) use exit::Exit;
 pub(crate) use request::{
-    Approval, Ask, Colour, Common, Connect, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing,
-    Look, LookRequest, OutputForm, PlanRequest, Privilege, Request, ResumeRequest, Rules, RunRequest, Terms,
+    Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, Look,
+    LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, Rules, RunRequest, Terms,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

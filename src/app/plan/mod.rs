@@ -18,7 +18,7 @@ use crate::event::{Clock, Event, EventKind, Sink};
 use crate::journal::StateFolder;
 use crate::report::{Foresight, Paint, PlanTree, Shown, plan_text};
 
-pub(super) use keep::{Kept, again, run as run_kept};
+pub(super) use keep::{again, run as run_kept};
 use saved::Saved;
 
 /// What a look at the hosts came to; shared with the sink that takes its events.
