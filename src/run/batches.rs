@@ -359,6 +359,7 @@ impl Run {
                 }
             }
         }
+        self.undo_play(play.plan.id).await;
         let fresh = play.hosts.iter().any(|host| host.state().past_over);
         if fresh || past.is_none_or(|past| !past.play_ended(play.plan.id)) {
             self.bus.emit(EventKind::PlayFinished { play: play.plan.id });

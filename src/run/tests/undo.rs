@@ -212,6 +212,15 @@ fn what_is_set_once_for_all_is_taken_back_when_all_are_done() {
 }
 
 #[test]
+fn in_a_window_what_is_set_once_stays_until_the_last_host_is_done() {
+    let text = "- hosts: all\n  max_unavailable: 1\n  tasks:\n    - name: shared\n      raw: stop\n      run_once: true\n      undo: {raw: \"on\"}\n    - raw: work\n";
+    let ran = run(text);
+    assert_eq!(ran.undone(), ["h1 shared: true"]);
+    assert_eq!(ran.done().last().map(String::as_str), Some("h1:on"), "{:?}", ran.done());
+    assert_eq!(ran.hosts_of("work").len(), 4);
+}
+
+#[test]
 fn what_can_not_be_taken_back_fails_the_host_and_stops_the_next_batch() {
     let text = "- hosts: all\n  serial: 1\n  tasks:\n    - name: s\n      raw: stop\n      undo: {name: put it back, raw: fail-on h1}\n    - raw: work\n";
     let ran = run(text);

@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::ledger::{Armed, Entry};
 use super::restored::Origin;
+use crate::base::PlayId;
 use crate::run::Run;
 use crate::run::batch::BatchRun;
 use crate::run::guard::Standing;
@@ -91,7 +92,9 @@ impl BatchRun {
         if self.run.interrupt.hard.is_cancelled() {
             return;
         }
-        let entries = self.run.ledger.take(wanted);
+        // In a window each host is a batch, and what was done once stands for all of the play.
+        let window = self.play.limits.window.is_some();
+        let entries = self.run.ledger.take(|armed| wanted(armed) && !(window && armed.shared));
         if !entries.is_empty() {
             self.run.take_all_back(entries, HashMap::new()).await;
             // A host that a setting was left on must not count as done.
@@ -133,6 +136,14 @@ impl Run {
                 });
             }
             while set.join_next().await.is_some() {}
+        }
+    }
+
+    /// Takes back what stands for all hosts of a play: they are done.
+    pub(in crate::run) async fn undo_play(self: &Arc<Self>, play: PlayId) {
+        if !self.interrupt.hard.is_cancelled() {
+            let entries = self.ledger.take(|armed| armed.key.play == play);
+            self.take_all_back(entries, HashMap::new()).await;
         }
     }
 
