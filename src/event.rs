@@ -156,6 +156,9 @@ pub(crate) struct PlannedPlay {
     pub(crate) hosts: u32,
     /// `12 at a time, one rack at a time`, for people; may be empty.
     pub(crate) order: String,
+    /// The playbook that it names for the way back, from the folder in which the command was typed; may be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) rollback: String,
 }
 
 /// Why a play was stopped.

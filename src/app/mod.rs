@@ -16,12 +16,14 @@ mod plan;
 mod playbook;
 mod replay;
 mod resume;
+mod rollback;
 mod runs;
 mod session;
 mod show;
 mod signals;
 mod status;
 mod still;
+mod undone;
 mod view;
 
 use std::ffi::OsString;
@@ -54,6 +56,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Request::Plan(request) => plan::run(request),
         Request::Exec(request) => exec::run(request),
         Request::Resume(request) => resume::command(request),
+        Request::Rollback(request) => rollback::run(request),
         Request::Inventory(request) => inventory::run(request, colour),
         Request::Control(request) => control::run(request),
         Request::Look(request) => look::run(request),

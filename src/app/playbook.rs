@@ -58,6 +58,7 @@ pub(super) fn load(request: &RunRequest) -> Result<Loaded, Exit> {
     folders.dedup();
     session.beside(&folders);
     files(&mut session, &plan);
+    session.wrong.extend(super::rollback::check(&session.sources, &session.engine, &plan));
     hosts(&mut session, &plan);
     if let Some(exit) = session.complain() {
         return Err(exit);

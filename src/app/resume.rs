@@ -49,7 +49,18 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
         let text = format!("the folder of the run, {}, can't be entered: {error}\n", origin.directory.display());
         return refuse(&text, Exit::NoTarget);
     }
-    let mut run = match again(&origin, state, request) {
+    let back = match super::rollback::rolled_back(&events) {
+        Some(of) => match super::rollback::again(state, &of, &request.extra_vars) {
+            Ok(back) => Some(back),
+            Err(reason) => return refuse(&reason, Exit::Input),
+        },
+        None => None,
+    };
+    let asked = match &back {
+        Some(back) => Ok(anew(back.request().clone(), state, request)),
+        None => again(&origin, state, request),
+    };
+    let mut run = match asked {
         Ok(run) => run,
         Err(reason) => return refuse(&reason, Exit::Input),
     };
@@ -62,7 +73,8 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
     }
     let only = if request.control.ask == Ask::Retry { request.control.words.clone() } else { Vec::new() };
     let past = Past::of(events.iter().cloned());
-    let Loaded { session, plan, mut how } = match playbook::load(&run) {
+    let loaded = back.as_ref().map_or_else(|| playbook::load(&run), super::rollback::Back::load);
+    let Loaded { session, plan, mut how } = match loaded {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
@@ -199,7 +211,12 @@ pub(super) fn request_of(origin: &Origin, extra_vars: &[String], how: &str) -> R
 
 /// The run's own request, with what is given anew.
 fn again(origin: &Origin, state: &Path, request: &ResumeRequest) -> Result<RunRequest, String> {
-    let mut run = request_of(origin, &request.extra_vars, "stagger resume RUN -e NAME=VALUE")?;
+    let run = request_of(origin, &request.extra_vars, "stagger resume RUN -e NAME=VALUE")?;
+    Ok(anew(run, state, request))
+}
+
+/// A request with what is given anew.
+fn anew(mut run: RunRequest, state: &Path, request: &ResumeRequest) -> RunRequest {
     run.common.state = Some(state.to_owned());
     if let Some(forks) = request.forks {
         run.common.forks = Some(forks);
@@ -210,7 +227,7 @@ fn again(origin: &Origin, state: &Path, request: &ResumeRequest) -> Result<RunRe
     run.common.verbosity = run.common.verbosity.max(request.verbosity);
     run.common.privilege.ask_password |= request.ask_become_password;
     run.common.connect.ask_password |= request.ask_password;
-    Ok(run)
+    run
 }
 
 /// What differs between what was accepted last and now, a line each.

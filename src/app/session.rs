@@ -102,7 +102,9 @@ impl Session {
         let Ok(selected) = self.inventory.select_with(&pattern, self.strictness()) else { return Vec::new() };
         let limit: Vec<String> = self.limit.iter().cloned().collect();
         let limited = self.inventory.limit(&self.sources, &selected.hosts, &limit, self.strictness());
-        limited.map(|limited| limited.hosts).unwrap_or_default()
+        let hosts = limited.map(|limited| limited.hosts).unwrap_or_default();
+        let may = |host: &String| play.only.as_ref().is_none_or(|only| only.contains(host));
+        hosts.into_iter().filter(may).collect()
     }
 
     pub(super) fn strictness(&self) -> Strictness {
@@ -316,6 +318,7 @@ impl Session {
             name: crate::base::to_text(&play.name.to_value()),
             hosts: u32::try_from(self.hosts_of(play).len()).unwrap_or(u32::MAX),
             order: String::new(),
+            rollback: play.rollback.as_ref().map(|(path, _)| path.display().to_string()).unwrap_or_default(),
         });
         EventKind::RunStarted {
             version: crate::event::VERSION,
@@ -334,6 +337,7 @@ impl Session {
                 .filter(|(name, _)| !name.contains("PASS") || name.ends_with("_FILE"))
                 .collect(),
             plays: plays.collect(),
+            rolls_back: how.rolls_back.clone(),
         }
     }
 
@@ -438,6 +442,8 @@ pub(super) struct How {
     /// The run is taken up again.
     pub(super) again: Option<Again>,
     pub(super) terms: run::Terms,
+    /// The run that it rolls back.
+    pub(super) rolls_back: Option<RunId>,
     /// The plan that it keeps to.
     pub(super) planned: Option<Arc<run::Planned>>,
     /// Who takes its events in place of a view.

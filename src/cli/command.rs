@@ -14,6 +14,7 @@ use super::request::{
     Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, PlanRequest, Privilege, Request,
     Rules, RunRequest, Terms,
 };
+use super::rollback::{ROLLBACK_EXAMPLES, RollbackFlags};
 use super::{Message, Name};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -77,6 +78,8 @@ enum What {
     Inventory(Box<InventoryFlags>),
     #[command(flatten)]
     Control(ControlCommand),
+    /// Go the way back that a run's playbooks name, on the hosts that it changed, the last first
+    Rollback(Box<RollbackFlags>),
     /// The runs so far
     Runs(Box<RunsFlags>),
     /// Where a run stands: what is done, at work, waiting and to come
@@ -122,6 +125,7 @@ pub(super) fn command(name: Name) -> Command {
                 ("plan", PLAN_EXAMPLES),
                 ("exec", EXEC_EXAMPLES),
                 ("inventory", INVENTORY_EXAMPLES),
+                ("rollback", ROLLBACK_EXAMPLES),
                 ("runs", looking::RUNS_EXAMPLES),
                 ("status", looking::STATUS_EXAMPLES),
                 ("replay", looking::REPLAY_EXAMPLES),
@@ -179,6 +183,7 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
                 run(flags, terms.terms(), None, rules).map(|run| Request::Plan(PlanRequest { run, save }))
             }
             What::Control(command) => Ok(command.request()),
+            What::Rollback(flags) => Ok(Request::Rollback(flags.request())),
             What::Exec(flags) => exec(*flags, rules),
             What::Inventory(flags) => inventory(*flags, rules),
             What::Runs(flags) => Ok(Request::Look(looking::runs(*flags))),

@@ -16,6 +16,7 @@ mod looking;
 mod plan;
 mod request;
 mod resume;
+mod rollback;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -23,7 +24,7 @@ use std::path::Path;
 pub(crate) use exit::Exit;
 pub(crate) use request::{
     Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, Look,
-    LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, Rules, RunRequest, Terms,
+    LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

@@ -22,6 +22,8 @@ pub(crate) enum Request {
     Look(LookRequest),
     /// Take a run up again.
     Resume(ResumeRequest),
+    /// Roll a run back.
+    Rollback(RollbackRequest),
     /// Rehearsal hosts: the words after `lab`.
     Lab(Vec<OsString>),
 }
@@ -390,4 +392,29 @@ pub(crate) struct ResumeRequest {
     pub(crate) output: Option<OutputForm>,
     /// `-v` count.
     pub(crate) verbosity: u8,
+}
+
+/// `rollback`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RollbackRequest {
+    /// A beginning or end of the run's id.
+    pub(crate) run: String,
+    /// `-C`.
+    pub(crate) check: bool,
+    /// `-D`.
+    pub(crate) diff: bool,
+    /// `-e`, beside the run's own.
+    pub(crate) extra_vars: Vec<String>,
+    /// `-f`.
+    pub(crate) forks: Option<NonZeroUsize>,
+    /// `-k`.
+    pub(crate) ask_password: bool,
+    /// `-K`.
+    pub(crate) ask_become_password: bool,
+    /// `--output`.
+    pub(crate) output: Option<OutputForm>,
+    /// `-v` count.
+    pub(crate) verbosity: u8,
+    /// `--state`.
+    pub(crate) state: Option<PathBuf>,
 }

@@ -76,7 +76,8 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
             command: vec![text()],
             directory: named(),
             environment: BTreeMap::from([(named(), text())]),
-            plays: vec![PlannedPlay { name: text(), hosts: 1, order: text() }],
+            plays: vec![PlannedPlay { name: text(), hosts: 1, order: text(), rollback: named() }],
+            rolls_back: Some(RunId::new(6, 6)),
         },
         EventKind::PlayStarted {
             play: PlayId(0),

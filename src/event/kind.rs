@@ -42,6 +42,9 @@ pub(crate) enum EventKind {
         /// The plays to come, as far as they are known beforehand, in order; the place in the list is the play's id.
         #[serde(default)]
         plays: Vec<PlannedPlay>,
+        /// The run that this one rolls back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rolls_back: Option<RunId>,
     },
     /// A play began.
     PlayStarted {

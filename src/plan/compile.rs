@@ -180,7 +180,22 @@ impl<'a> Compiler<'a> {
             gate,
             sections,
             handlers,
+            rollback: self.rollback(play),
+            only: None,
             task_count,
+        }
+    }
+
+    /// The playbook that is the way back.
+    fn rollback(&mut self, play: &playbook::Play) -> Option<(PathBuf, Span)> {
+        let node = play.keywords.get("rollback").filter(|node| !matches!(node.kind, NodeKind::Null))?;
+        match node.as_str().filter(|name| !name.is_empty() && !has_template(node)) {
+            Some(name) => Some((play.directory.join(name), node.span)),
+            None => {
+                let message = "`rollback` is the name of a playbook, without templates";
+                self.wrong.push(Diagnostic::error(message, node.span));
+                None
+            }
         }
     }
 

@@ -70,6 +70,10 @@ pub(crate) struct Play {
     pub(crate) sections: [Vec<Item>; 3],
     /// Handlers in definition order.
     pub(crate) handlers: Vec<Item>,
+    /// The playbook that is the way back, and where it is named.
+    pub(crate) rollback: Option<(PathBuf, Span)>,
+    /// Only these hosts, in this order.
+    pub(crate) only: Option<Arc<Vec<String>>>,
     /// The number of tasks, handlers and gates left out.
     pub(crate) task_count: u32,
 }

@@ -95,11 +95,11 @@ const ROWS: &[Row] = &[
     row("max_fail", "p"),
     row("max_unavailable", "p"),
     row("order_by", "p"),
+    row("rollback", "p"),
     row("serial_by", "p"),
     refused("fact_path", "p", "local facts are not supported yet"),
     refused("roles", "p", "not supported yet: include their task files with `import_tasks`"),
     refused("vars_prompt", "p", "not supported yet: pass the value with `-e name=value`"),
-    refused("rollback", "p", "not supported yet"),
     // Blocks and tasks.
     row("delegate_to", "bthnu"),
     row("notify", "bthn"),

@@ -37,13 +37,14 @@ pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
             directory: _,
             environment,
             plays,
+            rolls_back: _,
         } => {
             text(title);
             inventory.iter_mut().for_each(text);
             text(operator);
             command.iter_mut().for_each(text);
             environment.values_mut().for_each(text);
-            for PlannedPlay { name, hosts: _, order } in plays {
+            for PlannedPlay { name, hosts: _, order, rollback: _ } in plays {
                 text(name);
                 text(order);
             }

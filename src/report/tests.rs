@@ -32,7 +32,12 @@ fn key(play: u32, batch: u32, task: u32) -> TaskKey {
 }
 
 fn run(check: bool) -> EventKind {
-    let plan = |name: &str, hosts, order: &str| PlannedPlay { name: name.to_owned(), hosts, order: order.to_owned() };
+    let plan = |name: &str, hosts, order: &str| PlannedPlay {
+        name: name.to_owned(),
+        hosts,
+        order: order.to_owned(),
+        rollback: String::new(),
+    };
     EventKind::RunStarted {
         version: VERSION,
         run: RunId::new(1_700_052_060_000, 77),
@@ -50,6 +55,7 @@ fn run(check: bool) -> EventKind {
         directory: "/srv".to_owned(),
         environment: BTreeMap::new(),
         plays: vec![
+        rolls_back: None,
             plan("binaries everywhere", 123, ""),
             plan("masters", 3, "one at a time, leader last"),
             plan("slaves", 120, "12 at a time, one rack at a time"),

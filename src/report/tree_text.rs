@@ -296,7 +296,12 @@ mod tests {
     }
 
     fn begun() -> Vec<Event> {
-        let plan = |name: &str, hosts| PlannedPlay { name: name.to_owned(), hosts, order: String::new() };
+        let plan = |name: &str, hosts| PlannedPlay {
+            name: name.to_owned(),
+            hosts,
+            order: String::new(),
+            rollback: String::new(),
+        };
         vec![at(
             0,
             EventKind::RunStarted {
@@ -312,6 +317,7 @@ mod tests {
                 directory: "/srv".to_owned(),
                 environment: BTreeMap::new(),
                 plays: vec![plan("masters", 3), plan("slaves", 120)],
+                rolls_back: None,
             },
         )]
     }

@@ -108,7 +108,7 @@ impl Run {
         let pattern = patterns(&play.hosts.to_value());
         let inventory = self.inventory();
         drop(inventory);
-        for name in self.select(&pattern).unwrap_or_default() {
+        for name in only(play, self.select(&pattern).unwrap_or_default()) {
             self.hosts.get(&name).state().named = true;
         }
     }
@@ -125,7 +125,7 @@ impl Run {
             .render(&plan.hosts)
             .await
             .map_err(|t| format!("the hosts of the play `{name}` can't be worked out: {}", said(&t)))?;
-        let selected = self.select(&patterns(&wanted))?;
+        let selected = only(&plan, self.select(&patterns(&wanted))?);
         let mut hosts: Vec<Arc<Host>> = Vec::new();
         for name in &selected {
             let host = self.hosts.get(name);
@@ -174,7 +174,7 @@ impl Run {
                 .ok()
                 .map(|limited| limited.hosts)
         });
-        (play.id, to_text(&play.name.to_value()), hosts)
+        (play.id, to_text(&play.name.to_value()), hosts.map(|hosts| only(play, hosts)))
     }
 
     fn select(&self, pattern: &str) -> Result<Vec<String>, String> {
@@ -325,6 +325,13 @@ impl Run {
         self.read_vars_files(&run).await?;
         Ok(run)
     }
+}
+
+/// Those hosts that the play may have, in its order where it has one.
+fn only(play: &Play, selected: Vec<String>) -> Vec<String> {
+    let Some(only) = &play.only else { return selected };
+    let selected: HashSet<String> = selected.into_iter().collect();
+    only.iter().filter(|name| selected.contains(*name)).cloned().collect()
 }
 
 /// A pattern, or a list of them.

@@ -21,6 +21,7 @@ mod modules;
 mod planned;
 mod readme;
 mod rehearsal;
+mod rollback;
 mod secrets;
 mod ssh;
 mod terminal;

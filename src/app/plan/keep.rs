@@ -80,6 +80,8 @@ pub(in crate::app) fn again(request: &RunRequest, file: &Path) -> Result<Kept, S
 /// Reads a plan, goes to its folder and gives the run that was planned.
 fn open(request: &RunRequest, file: &Path) -> Result<(Saved, RunRequest), String> {
     let saved = Saved::read(file).map_err(|reason| reason + "\n")?;
+    // What is named from here is meant from here.
+    let state = request.common.state.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let origin = Origin {
         command: saved.command.clone(),
         directory: saved.directory.clone().into(),
@@ -102,7 +104,7 @@ fn open(request: &RunRequest, file: &Path) -> Result<(Saved, RunRequest), String
     own.colour = given.colour;
     own.verbosity = given.verbosity;
     own.forks = given.forks.or(own.forks);
-    own.state = given.state.clone().or_else(|| own.state.take());
+    own.state = state.or_else(|| own.state.take());
     own.privilege.ask_password |= given.privilege.ask_password;
     own.connect.ask_password |= given.connect.ask_password;
     if request.terms != crate::cli::Terms::default() {
