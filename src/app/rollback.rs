@@ -11,7 +11,7 @@ use crate::base::RunId;
 use crate::cli::{Exit, RollbackRequest, RunRequest, Terms};
 use crate::diag::{Diagnostic, Sources};
 use crate::event::{Ended, Event, EventKind};
-use crate::journal::{RunFolder, StateFolder, brief, read_whole};
+use crate::journal::{RunFolder, StateFolder, brief, read};
 use crate::modules;
 use crate::plan::{Compiler, Plan, Selection};
 use crate::template::Engine;
@@ -101,8 +101,9 @@ fn already(state: &StateFolder, folder: &RunFolder) -> Result<(), Refusal> {
 
 /// What rolls a run back, in the folder where that run was begun.
 fn of_run(folder: &RunFolder, extra_vars: &[String], how: &str) -> Result<Back, Refusal> {
-    let (events, _) =
-        read_whole(&folder.journal()).map_err(|error| (format!("{}\n", super::with_causes(&error)), Exit::Error))?;
+    let events: Vec<Event> = read(&folder.journal())
+        .and_then(|events| events.collect())
+        .map_err(|error| (format!("{}\n", super::with_causes(&error)), Exit::Error))?;
     let began = events.iter().find_map(|event| match &event.kind {
         EventKind::RunStarted { command, directory, environment, check, rolls_back, .. } => {
             let origin =

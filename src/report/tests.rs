@@ -55,11 +55,11 @@ fn run(check: bool) -> EventKind {
         directory: "/srv".to_owned(),
         environment: BTreeMap::new(),
         plays: vec![
-        rolls_back: None,
             plan("binaries everywhere", 123, ""),
             plan("masters", 3, "one at a time, leader last"),
             plan("slaves", 120, "12 at a time, one rack at a time"),
         ],
+        rolls_back: None,
     }
 }
 
