@@ -118,6 +118,9 @@ impl Progress {
     }
 }
 
+/// Hosts by name, in order.
+type Named = Vec<Arc<Host>>;
+
 /// The hosts that begin next.
 struct Turn {
     /// The batch.
@@ -212,8 +215,9 @@ impl Queue {
         }
     }
 
-    /// The hosts of the next batch, where an earlier process of this run began it. They leave the queue.
-    fn known(&mut self) -> Option<Vec<Arc<Host>>> {
+    /// The hosts of the next batch, where an earlier process of this run began it, and those of them that are lost meanwhile. They
+    /// leave the queue.
+    fn known(&mut self) -> Option<(Named, Named)> {
         let how = self.run.resumption.as_ref()?;
         let names = how.past.batch(self.play.plan.id, self.index)?;
         if let Way::Batches(batches) = &mut self.way {
@@ -223,7 +227,10 @@ impl Queue {
         let is_in = |host: &Host| names.contains(&host.name);
         self.remaining.retain(|at| !play.named.get(*at).is_some_and(|host| is_in(host)));
         let names = names.iter().filter(|name| how.takes(name));
-        Some(names.filter_map(|name| play.hosts.iter().find(|host| host.name == *name).cloned()).collect())
+        let all = names.filter_map(|name| play.named.iter().find(|host| host.name == *name).cloned());
+        let (lost, able): (Vec<_>, Vec<_>) = all.partition(|host| host.standing().is_out());
+        let takes_part = |host: &Arc<Host>| play.hosts.iter().any(|other| Arc::ptr_eq(other, host));
+        Some((able.into_iter().filter(takes_part).collect(), lost))
     }
 
     /// The hosts that begin next. They leave the queue. Batches that an earlier process of the run began come first, under their
@@ -243,13 +250,20 @@ impl Queue {
                 }
             };
             let before = (self.way.clone(), self.remaining.clone());
-            if let Some(hosts) = self.known() {
+            if let Some((hosts, lost)) = self.known() {
                 let index = self.index;
                 self.index += 1;
-                if hosts.is_empty() {
-                    continue;
+                if !hosts.is_empty() {
+                    return Ok(Next::Begin(Turn { index, hosts, lost, known: true, before }));
                 }
-                return Ok(Next::Begin(Turn { index, hosts, lost: Vec::new(), known: true, before }));
+                // Lost before it could go on with its batch: that is a failure in it, and no later batch begins unless the guards
+                // allow it.
+                play.progress.lock().began.extend(lost.iter().map(|host| (host.name.clone(), index)));
+                play.judge(&self.run, Some(index), play.limits.any_errors_fatal, false);
+                if play.halted.load(Ordering::SeqCst) {
+                    return Ok(Next::Over);
+                }
+                continue;
             }
             let keep: Vec<usize> =
                 self.remaining.iter().copied().filter(|at| self.keeps_lost() || self.is_able(*at)).collect();

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use indexmap::IndexMap;
 
+use super::act::Acted;
 use super::detach::Ended;
 use super::guard::{Refusal, Standing};
 use super::restore::Claim;
@@ -57,6 +58,10 @@ pub(crate) struct HostState {
     pub(crate) recalled: usize,
     /// A resumed run: what of its past can be looked at, by subject.
     pub(crate) claims: IndexMap<String, Claim>,
+    /// A resumed run: something that was done was taken back and done again, whatever came after it then.
+    pub(super) redone: bool,
+    /// A resumed run: why its next task can't be done, since what was done before it is no longer so.
+    pub(super) setback: Option<Acted>,
     /// A gate of the play that did not hold on it.
     pub(crate) refusal: Option<Refusal>,
     /// Errors of hosts that `meta: clear_host_errors` forgives; they return in the next play.
@@ -84,6 +89,8 @@ impl Host {
                 past_over: false,
                 recalled: 0,
                 claims: IndexMap::new(),
+                redone: false,
+                setback: None,
                 refusal: None,
                 forgiven: false,
             }),

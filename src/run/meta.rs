@@ -66,7 +66,13 @@ impl BatchRun {
                     host.state().standing = Standing::Ended;
                 }
             }
-            Meta::Undo => self.undo_now(&chosen).await,
+            Meta::Undo => {
+                self.undo_now(&chosen).await;
+                for host in &chosen {
+                    // What was changed for a time is not wanted any more.
+                    host.state().claims.retain(|_, claim| claim.is_for_good());
+                }
+            }
             Meta::ResetConnection => {
                 for host in &chosen {
                     self.run.disconnect(host).await;

@@ -55,6 +55,8 @@ pub(super) struct Record {
     items: BTreeMap<u32, Done>,
     /// Steps that were announced and never ended, by the item's index.
     flight: BTreeMap<u32, Vec<StepLine>>,
+    /// Something of it that nobody can see through was begun: it may have left anything.
+    unseen: bool,
 }
 
 /// A task, or an item of its loop, that is known done.
@@ -126,6 +128,7 @@ impl Past {
             EventKind::UndoFinished { entry, done: true, .. } => self.taken_back(entry),
             EventKind::ActStarted { key, host, item, steps, .. } => {
                 if let Some(record) = self.record(&key, &host) {
+                    record.unseen |= unseen(&steps);
                     record.flight.insert(item, steps);
                 }
             }
@@ -237,9 +240,20 @@ impl Past {
         found.into_iter().map(|(_, act)| act).collect()
     }
 
-    /// How many tasks are known done on a host.
-    pub(super) fn done_on(&self, host: &str) -> usize {
-        self.hosts.get(host).map_or(0, |trail| trail.records.values().filter(|record| record.done.is_some()).count())
+    /// Of how many tasks something is known on a host, done or begun.
+    pub(super) fn known_on(&self, host: &str) -> usize {
+        self.hosts.get(host).map_or(0, |trail| trail.records.len())
+    }
+
+    /// Steps of a task that some host began once for all, that never ended and that nobody can see through.
+    pub(super) fn shared_flight(&self, key: &TaskKey, item: u32) -> Option<&[StepLine]> {
+        let flights = self.hosts.values().filter_map(|trail| trail.records.get(key)?.flight(item));
+        flights.into_iter().find(|steps| unseen(steps))
+    }
+
+    /// Whether a host did something after a task: a section that runs whatever happens, after the task had failed.
+    pub(super) fn went_on(&self, record: &Record, host: &str) -> bool {
+        self.hosts.get(host).is_some_and(|trail| trail.records.values().any(|later| later.order > record.order))
     }
 
     /// What is known of a task on a host.
@@ -269,8 +283,8 @@ impl Trail {
             }
         }
         // Items of a loop that are done stay done when the task is taken up again.
-        let Record { items, flight, .. } = earlier.unwrap_or_default();
-        self.records.insert(key, Record { order, done: None, items, flight });
+        let Record { items, flight, unseen, .. } = earlier.unwrap_or_default();
+        self.records.insert(key, Record { order, done: None, items, flight, unseen });
     }
 }
 
@@ -278,6 +292,16 @@ impl Record {
     /// What it came to, when it is known done.
     pub(super) fn done(&self) -> Option<&Done> {
         self.done.as_ref()
+    }
+
+    /// Whether it may have left anything.
+    pub(super) fn is_unseen(&self) -> bool {
+        self.unseen
+    }
+
+    /// Whether steps were announced that never ended.
+    pub(super) fn is_in_flight(&self) -> bool {
+        !self.flight.is_empty()
     }
 
     /// An item of its loop that is known done.

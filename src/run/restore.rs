@@ -23,7 +23,7 @@ use super::past::{Done, Past, Record, unseen};
 use super::render::{Room, Trouble};
 use super::task::{Locals, Rescue, place};
 use crate::base::{PlayId, Value};
-use crate::event::{Halt, Status, TaskKey};
+use crate::event::{Halt, Status, StepLine, TaskKey};
 use crate::modules::{Bound, Effect, Failure, State};
 use crate::plan::Task;
 
@@ -83,6 +83,13 @@ pub(crate) struct Claim {
     name: String,
 }
 
+impl Claim {
+    /// Whether nothing takes back what was done.
+    pub(super) fn is_for_good(&self) -> bool {
+        self.task.task.undo.is_empty()
+    }
+}
+
 impl std::fmt::Debug for Claim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Claim").field("name", &self.name).finish_non_exhaustive()
@@ -140,17 +147,19 @@ impl BatchRun {
                 continue;
             }
             let Some(record) = past.of_task(key, &host.name) else {
-                self.end_past(host).await?;
+                self.end_past(host, None).await?;
                 continue;
             };
             self.same_task(past, task, key, host)?;
             if self.run.is_again(key, &host.name) {
                 // The host goes on under the setting that was taken back; it is wanted again, but nothing else of its past.
                 self.claim(task, host, key, &self.room(host, task, locals)).await;
+                host.state().redone = true;
                 continue;
             }
             let Some(done) = record.done() else {
-                self.end_past(host).await?;
+                self.release(task, host, key, record, locals).await;
+                self.end_past(host, Some(record)).await?;
                 continue;
             };
             {
@@ -260,18 +269,54 @@ impl BatchRun {
         }
     }
 
+    /// What the first task that is not known done is about may be as it wants it already, or half-way there: what earlier tasks
+    /// wanted of it is not looked at any more.
+    async fn release(
+        self: &Arc<Self>,
+        task: &Arc<Task>,
+        host: &Arc<Host>,
+        key: &TaskKey,
+        record: &Record,
+        locals: &Locals,
+    ) {
+        if record.is_unseen() {
+            host.state().claims.clear();
+            return;
+        }
+        let room = self.room(host, task, locals);
+        let Ok(mut prepared) = self.prepare(&room, task, key, host).await else { return };
+        prepared.quiet = true;
+        for (item, room) in prepared.rooms().await {
+            prepared.item = item;
+            if let Ok(Ready::Bound { bound: Bound::State(state), .. }) = prepared.bind(&room).await {
+                host.state().claims.shift_remove(&format!("{} {}", prepared.target.name, state.subject()));
+            }
+        }
+    }
+
     /// The first task that is not known done: what was done before is looked at.
-    async fn end_past(self: &Arc<Self>, host: &Arc<Host>) -> Result<(), Halt> {
-        self.verify(host).await?;
-        host.state().past_over = true;
+    async fn end_past(self: &Arc<Self>, host: &Arc<Host>, record: Option<&Record>) -> Result<(), Halt> {
+        // What this run itself changed after it is not another's doing: the host goes on where it was, so it is made so again.
+        let went_on = record.is_some_and(|record| self.past().is_some_and(|past| past.went_on(record, &host.name)));
+        let own = went_on || host.state().redone;
+        self.verify(host, own).await?;
+        let mut state = host.state();
+        if let Some(setback) = &mut state.setback
+            && record.is_some_and(Record::is_in_flight)
+        {
+            // It is still not known whether that was done.
+            setback.status = Status::Unknown;
+        }
+        state.past_over = true;
         Ok(())
     }
 
-    /// Looks whether what was done on a host is still so.
+    /// Looks whether what was done on a host is still so. What this run undid itself (`own`) is done again, and where that fails
+    /// the host's next task does.
     ///
     /// # Errors
     /// It is not, and nobody said what is to become of it.
-    pub(super) async fn verify(self: &Arc<Self>, host: &Arc<Host>) -> Result<(), Halt> {
+    async fn verify(self: &Arc<Self>, host: &Arc<Host>, own: bool) -> Result<(), Halt> {
         let claims: IndexMap<String, Claim> = std::mem::take(&mut host.state().claims);
         let Some(resumption) = self.run.resumption.as_ref().filter(|how| how.drifted != WhenDrifted::Leave) else {
             return Ok(());
@@ -288,16 +333,22 @@ impl BatchRun {
                 Ok(Ok(steps)) => steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join(", "),
             };
             let at = place(&self.run.sources.place(task.task.span));
-            if resumption.drifted == WhenDrifted::Redo {
+            if own || resumption.drifted == WhenDrifted::Redo {
                 self.run.warn(format!(
                     "{}: `{name}` ({at}) was done and is no longer so; it is done again: {drift}",
                     host.name
                 ));
+                let task = HostTask { quiet: false, ..task };
                 let acted = task.state(state.as_ref(), &room, &way, &environment).await;
                 if !acted.status.ends_host() {
                     continue;
                 }
-                return Err(drifted(host, format!("`{name}` ({at}) can't be done again: {}", acted.message)));
+                let message = format!("`{name}` ({at}) can't be done again: {}", acted.message);
+                if own || acted.status != Status::Failed {
+                    host.state().setback = Some(Acted { status: acted.status, ..Acted::failed(Failure::new(message)) });
+                    return Ok(());
+                }
+                return Err(drifted(host, message));
             }
             return Err(drifted(
                 host,
@@ -316,9 +367,9 @@ impl BatchRun {
         let Some(past) = self.past() else { return };
         let idle = self.hosts.iter().filter(|host| {
             let state = host.state();
-            !state.past_over && state.recalled >= past.done_on(&host.name)
+            !state.past_over && state.recalled >= past.known_on(&host.name)
         });
-        let looked = futures::future::join_all(idle.map(|host| self.verify(host))).await;
+        let looked = futures::future::join_all(idle.map(|host| self.verify(host, false))).await;
         if let Some(halt) = looked.into_iter().find_map(Result::err) {
             self.stop(halt);
         }
@@ -348,9 +399,21 @@ impl HostTask {
         past.of_task(&self.key, &self.host.name).filter(|_| !self.quiet && !self.glance && !again)
     }
 
+    /// What another host had in flight that is done once for all: whoever comes first now stands for it.
+    async fn shared_flight(&self) -> Option<&[StepLine]> {
+        let past = &self.run.resumption.as_ref()?.past;
+        let steps = past.shared_flight(&self.key, self.item).filter(|_| !self.quiet && !self.glance)?;
+        self.room.flag(self.task.keywords.get("run_once"), false).await.ok().filter(|once| *once)?;
+        Some(steps)
+    }
+
     /// What becomes of an act that was in flight when an earlier process ended; `None`: it is done.
     pub(super) async fn settle_flight(&self) -> Option<Acted> {
-        let steps = self.record()?.flight(self.item).filter(|steps| unseen(steps))?;
+        let own = self.record().and_then(|record| record.flight(self.item)).filter(|steps| unseen(steps));
+        let steps = match own {
+            Some(steps) => steps,
+            None => self.shared_flight().await?,
+        };
         let what = steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join(", ");
         let mut choice = self.run.resumption.as_ref().map(|how| how.unknown).unwrap_or_default();
         if choice == WhenUnknown::Ask {

@@ -252,9 +252,13 @@ impl BatchRun {
         let (mut delegate, mut delegate_address) = (None, None);
         let mut no_log = false;
         let mut check = self.run.options.check;
+        let setback = host.state().setback.take();
         let mut result = match self.prepare(&room, task, key, host).await {
             Ok(mut prepared) => {
-                let result = prepared.run().await;
+                let result = match setback {
+                    Some(setback) => HostResult::of(setback),
+                    None => prepared.run().await,
+                };
                 no_log = prepared.no_log;
                 check = prepared.check;
                 delegate = prepared.delegate();
