@@ -2,13 +2,16 @@
 #   make demo        the main job on rehearsal hosts: three masters and their slaves from Mesos 0.13 to 0.14
 #   make test        everything that fits in 20 minutes
 #   make test-long   the rest
+#   make simulate  playbooks, hosts, network, disk and clock from SEEDS=10000 seeds
 #   make bench       benchmarks
 #   make lint        format and clippy, warnings denied
 
 SHELL := /bin/sh
 CARGO ?= cargo
 
-.PHONY: demo test test-long bench lint prepare build
+SEEDS ?= 10000
+
+.PHONY: demo test test-long simulate bench lint prepare build
 
 demo: prepare build
 	tests/demo/run
@@ -18,6 +21,9 @@ test: prepare
 
 test-long: prepare
 	STAGGER_TEST_LONG=1 $(CARGO) test
+
+simulate:
+	STAGGER_SIMULATE_SEEDS=$(SEEDS) $(CARGO) test --lib simulation::whatever -- --nocapture
 
 bench: prepare
 	$(CARGO) build --release

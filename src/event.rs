@@ -232,6 +232,12 @@ impl Clock {
         Self { started: tokio::time::Instant::now(), wall: u64::try_from(wall.as_millis()).unwrap_or(0), before: 0 }
     }
 
+    /// Starts now, at a wall time of its own.
+    #[cfg(test)]
+    pub(crate) fn fixed(wall: u64) -> Self {
+        Self { started: tokio::time::Instant::now(), wall, before: 0 }
+    }
+
     /// Counts on from what earlier processes of the run took, in milliseconds.
     #[must_use]
     pub(crate) fn after(self, before: u64) -> Self {

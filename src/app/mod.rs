@@ -21,6 +21,8 @@ mod runs;
 mod session;
 mod show;
 mod signals;
+#[cfg(test)]
+mod simulation;
 mod status;
 mod still;
 mod undone;

@@ -244,6 +244,7 @@ impl Session {
             transport: Arc::clone(&transport) as Arc<dyn transport::Transport>,
             person: Arc::new(person::Terminal),
             interrupt,
+            clock,
             masker,
             inventory: self.inventory,
             next_task: how.next_task,

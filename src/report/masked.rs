@@ -8,7 +8,7 @@ use crate::base::Masker;
 use crate::event::{EventKind, PlannedPlay, StepLine, UndoTask};
 
 /// Masks every text that may hold a secret. No `..` here: a field that is added has to be thought of.
-pub(super) fn mask(kind: &mut EventKind, masker: &Masker) {
+pub(crate) fn mask(kind: &mut EventKind, masker: &Masker) {
     let text = |text: &mut String| masker.mask_in(text);
     let steps = |steps: &mut Vec<StepLine>| {
         for StepLine { summary, diff, opaque: _, once: _, script } in steps {

@@ -42,6 +42,8 @@ pub(crate) use bus::Events;
 pub(crate) use choose::{Form, Surroundings, Wish, form, view};
 pub(crate) use fold::fold;
 pub(crate) use ledger::Ledger;
+#[cfg(test)]
+pub(crate) use masked::mask;
 pub(crate) use planned::{Foresight, PlanStep, PlanTree, differences, plan_text};
 pub(crate) use runs_table::{Row, table};
 pub(crate) use style::Paint;

@@ -370,6 +370,7 @@ impl HostTask {
     /// Waits; false when the run is cut off meanwhile.
     pub(super) async fn pause(&self, duration: Duration) -> bool {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(duration) => true,
             () = self.run.interrupt.hard.cancelled() => false,
         }

@@ -55,6 +55,7 @@ impl HostTask {
                 (Err(_), _) if run.interrupt.soft.is_cancelled() => {}
                 (Err(_), Some(duration)) => {
                     tokio::select! {
+                        biased;
                         () = tokio::time::sleep(*duration) => {}
                         () = run.interrupt.soft.cancelled() => {}
                     }

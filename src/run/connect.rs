@@ -192,6 +192,7 @@ impl Run {
         }
         let connect = self.transport.connect(&way.target);
         let connection = tokio::select! {
+            biased;
             connection = connect => connection?,
             () = self.interrupt.hard.cancelled() => {
                 return Err(Unreachable::Local { message: "the run was interrupted".to_owned() });

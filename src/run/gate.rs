@@ -77,6 +77,7 @@ impl BatchRun {
             if !run.options.check {
                 let left = within.saturating_sub(waited).max(Duration::from_millis(1));
                 tokio::select! {
+                    biased;
                     () = tokio::time::sleep(every.min(left)) => {}
                     () = run.interrupt.soft.cancelled() => {}
                     () = run.interrupt.hard.cancelled() => {}

@@ -260,6 +260,8 @@ pub(crate) struct Parts {
     pub(crate) person: Arc<dyn Person>,
     /// How it is stopped.
     pub(crate) interrupt: Interrupt,
+    /// Wall time, and time since the run began.
+    pub(crate) clock: crate::event::Clock,
     /// Secrets to keep out of sight.
     pub(crate) masker: Masker,
     /// Hosts and groups.
@@ -292,7 +294,7 @@ impl Run {
             control: Control::default(),
             asking: tokio::sync::Mutex::default(),
             archives: Archives::default(),
-            clock: crate::event::Clock::start(),
+            clock: parts.clock,
             masker: parts.masker,
             resumption: parts.resumption,
             ledger,
@@ -406,6 +408,7 @@ impl Run {
         within: Option<Duration>,
     ) -> Result<Option<String>, String> {
         tokio::select! {
+            biased;
             // Hosts that go through a window on their own may all want to ask.
             answer = async {
                 let _turn = self.asking.lock().await;
