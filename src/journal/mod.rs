@@ -37,5 +37,7 @@ pub(crate) use folder::{RunFolder, StateFolder, StateFolderError};
 pub(crate) use follow::Follower;
 pub(crate) use lists::Lists;
 pub(crate) use pace::Paces;
+#[cfg(test)]
+pub(crate) use read::read_whole;
 pub(crate) use read::{ReadError, read};
 pub(crate) use write::{Journal, ReopenError};

@@ -64,6 +64,8 @@ pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::Hosts;
+#[cfg(test)]
+pub(crate) use past::InFlight;
 pub(crate) use past::Past;
 pub(crate) use planned::{Planned, Tasks};
 pub(crate) use restore::{Resumption, WhenDrifted, WhenUnknown};
