@@ -244,6 +244,7 @@ fn began(run: &RunId, again: bool) -> EventKind {
         directory: String::new(),
         environment: BTreeMap::new(),
         plays: Vec::new(),
+        rolls_back: None,
     }
 }
 
