@@ -13,9 +13,11 @@ use crate::base::{Map, PlayId, TaskId};
 #[cfg(test)]
 pub(crate) mod fixture;
 mod kind;
+mod lasting;
 mod names;
 
 pub(crate) use kind::EventKind;
+pub(crate) use lasting::without_processes;
 
 /// The version of the events' form.
 pub(crate) const VERSION: u32 = 1;

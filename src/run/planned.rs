@@ -8,7 +8,7 @@ use super::act::Acted;
 use super::attempt::HostTask;
 use super::task::place;
 use crate::base::PlayId;
-use crate::event::{Halt, StepDiff};
+use crate::event::{Halt, StepDiff, without_processes};
 use crate::modules::{Failure, Step};
 
 /// What a plan says of each host's tasks.
@@ -132,7 +132,7 @@ impl HostTask {
                 }
                 .digest()
             });
-            (masked(&line.summary), digest)
+            (without_processes(&masked(&line.summary)), digest)
         };
         let steps: Vec<_> = steps.iter().map(told).collect();
         let troubled = {

@@ -6,7 +6,7 @@ use indexmap::{IndexMap, IndexSet};
 
 use super::{Deed, Group, PlanItem, PlanPhase, PlanStep, PlanTree, Totals, number};
 use crate::base::{Map, PlayId, Value};
-use crate::event::{Event, EventKind, Status, StepLine, TaskKey};
+use crate::event::{Event, EventKind, Status, StepLine, TaskKey, without_processes};
 use crate::report::digest::halted;
 
 /// Takes the events of a preview one by one.
@@ -74,7 +74,7 @@ impl Foresight {
                 self.items.entry((key.clone(), host.clone())).or_default().push(item);
             }
             EventKind::HostFinished { key, host, delegate, status, steps: lines, message, result, .. } => {
-                let (status, message) = seen(*status, message, result);
+                let (status, message) = seen(host, *status, message, result);
                 let items = self.items.remove(&(key.clone(), host.clone())).unwrap_or_default();
                 let told = self.tasks.get(key);
                 let text = |get: fn(&Told) -> &String| told.map(|told| get(told).clone()).unwrap_or_default();
@@ -205,11 +205,17 @@ impl Foresight {
 }
 
 /// What a task came to. One that previews leave out (`when: not ansible_check_mode`) is not left out of the run.
-fn seen(status: Status, message: &str, result: &Map) -> (Status, String) {
+fn seen(host: &str, status: Status, message: &str, result: &Map) -> (Status, String) {
     let by = result.get("false_condition").and_then(Value::as_str).unwrap_or_default();
     match status {
         Status::Skipped if by.contains("ansible_check_mode") => {
             (Status::Unpredictable, format!("previews leave it out: `{by}`"))
+        }
+        // Hosts that wait for themselves fare alike.
+        Status::Unpredictable => {
+            let words = without_processes(message);
+            let words: Vec<&str> = words.split(' ').map(|word| if word == host { "the host" } else { word }).collect();
+            (status, words.join(" "))
         }
         _ => (status, message.to_owned()),
     }
@@ -230,7 +236,7 @@ fn steps(lines: &[StepLine]) -> Vec<PlanStep> {
     lines
         .iter()
         .map(|line| PlanStep {
-            summary: line.summary.clone(),
+            summary: without_processes(&line.summary),
             opaque: line.opaque,
             digest: line.diff.as_ref().map(crate::event::StepDiff::digest),
             diff: line.diff.clone(),
