@@ -70,7 +70,7 @@ enum What {
     Run(Box<OwnRunFlags>),
     /// Show what playbooks would change: the same as run --check
     Check(Box<RunFlags>),
-    /// Show what playbooks would change as a tree, on which host, how many at once; and keep it
+    /// Show what playbooks would change, on which host, and keep it
     Plan(Box<PlanFlags>),
     /// Run one module on hosts
     Exec(Box<ExecFlags>),

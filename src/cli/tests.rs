@@ -172,6 +172,7 @@ fn alone_it_prints_a_short_help() {
     Commands:
       run        Run playbooks
       check      Show what playbooks would change: the same as run --check
+      plan       Show what playbooks would change, on which host, and keep it
       exec       Run one module on hosts
       inventory  Show the inventory
       pause      Let hosts at work finish, and start nothing new until resumed
@@ -211,6 +212,7 @@ fn the_version_is_printed_under_every_name() {
 fn a_run_is_spoken_to_by_its_id_and_hosts_are_left_out_for_a_reason() {
     let control = |line: &str| match asked(line) {
         Request::Control(request) => request,
+        Request::Resume(request) => request.control,
         other => panic!("{line}: {other:?}"),
     };
     let asked = control("stagger continue 7kq2 masters --state d");

@@ -68,7 +68,7 @@ pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look:
     told.extend(outcome(state, (*exit, *stopped, *ended), tallies, look.check));
     if *ended == Ended::Stopped && !look.check {
         told.push(Line::plain("to go on with it: ").with(Label::Command, resume(state)));
-    } else if *ended == Ended::Halted && !look.check && is_run(state) {
+    } else if *ended == Ended::Halted && !look.check && is_run(state) && is_half_way(state) {
         // Not the same run again: this one knows what is done.
         told.push(Line::plain("after the repair: ").with(Label::Command, resume(state)));
     } else {
@@ -174,6 +174,12 @@ fn outcome(
         }
     };
     Some(line)
+}
+
+/// Whether a guard stopped it before all hosts had their turn. Where all of them failed, whatever is wrong is in the playbook
+/// rather than on a host, and its repair is another run.
+fn is_half_way(state: &State) -> bool {
+    state.halts.iter().any(|(_, halt)| halt.guard != "batch")
 }
 
 /// Whether it is a run of playbooks under stagger's own name, which can be resumed.
