@@ -39,9 +39,10 @@ pub(super) fn ended_of(summary: &run::Summary, journal_failed: bool) -> Ended {
         Ended::Aborted
     } else if summary.interrupted || summary.late || summary.aborted {
         Ended::Stopped
-    } else if summary.halted {
+    } else if summary.halted || !summary.not_undone.is_empty() {
+        // A setting that is left is something to go on with.
         Ended::Halted
-    } else if summary.failed || summary.unreachable || !summary.not_undone.is_empty() {
+    } else if summary.failed || summary.unreachable {
         Ended::Failed
     } else {
         Ended::Complete

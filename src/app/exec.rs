@@ -49,6 +49,14 @@ pub(super) fn run(request: &ExecRequest) -> Exit {
         undo: Vec::new(),
         directory: directory.clone(),
     };
+    let mut task = task;
+    if request.looks {
+        task.keywords.push(
+            "changed_when",
+            module_span,
+            Node { kind: crate::base::NodeKind::Bool(false), span: module_span },
+        );
+    }
     let play = Play {
         span: pattern_span,
         directory,

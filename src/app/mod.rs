@@ -8,6 +8,7 @@ mod inventory;
 mod lab;
 mod last;
 mod listing;
+mod lock;
 mod look;
 mod operator;
 mod person;
@@ -62,6 +63,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Request::Inventory(request) => inventory::run(request, colour),
         Request::Control(request) => control::run(request),
         Request::Look(request) => look::run(request),
+        Request::Lock(request) => lock::run(request),
         Request::Lab(words) => return lab::run(words),
     };
     ExitCode::from(exit.code(rules))

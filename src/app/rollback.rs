@@ -68,6 +68,8 @@ fn prepare(request: &RollbackRequest) -> Result<Back, Refusal> {
     own.privilege.ask_password |= request.ask_become_password;
     own.connect.ask_password |= request.ask_password;
     own.state = Some(state.path().to_owned());
+    // Its hosts are those of the run that is rolled back.
+    own.beside = Some(folder.id.to_string());
     Ok(back)
 }
 

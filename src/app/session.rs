@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::operator::operator;
 use super::pinned::{directory, pinned};
 use super::plan::Watch;
-use super::{control, ending, extra, person, signals, view};
+use super::{control, ending, extra, lock, person, signals, view};
 use crate::base::{Masker, RunId, Secret};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
@@ -138,6 +138,9 @@ impl Session {
 
     /// Runs a plan to its end and gives the exit code.
     pub(super) fn execute(self, common: &Common, plan: Plan, how: How) -> Exit {
+        if let Some(exit) = lock::refused(&self, common, &plan, &how) {
+            return exit;
+        }
         let given = how.passwords.clone().map_or_else(|| self.passwords(common), Ok);
         let passwords = match given {
             Ok(passwords) => passwords,
@@ -357,7 +360,7 @@ impl Session {
         pinned(&self.sources)
     }
 
-    fn options(&self, common: &Common, how: &How, run_id: &RunId, passwords: Passwords) -> run::Options {
+    pub(super) fn options(&self, common: &Common, how: &How, run_id: &RunId, passwords: Passwords) -> run::Options {
         let config = &self.config;
         let connect = &common.connect;
         let words = |text: &Option<String>| text.as_deref().and_then(shlex::split).unwrap_or_default();
@@ -408,6 +411,7 @@ impl Session {
             gather: self.rules == Rules::Ansible && config.gathering == Gathering::Implicit && !how.one_off,
             terms: run::Terms { operator: operator(), ..how.terms.clone() },
             planned: how.planned.clone(),
+            lease: lock::wants_leases().then(|| how.title.clone()),
         }
     }
 }

@@ -8,6 +8,7 @@ use clap::{ArgMatches, Args, ColorChoice, Command, CommandFactory, FromArgMatche
 use super::control::{ControlCommand, PAGES, TermsFlags};
 use super::exit::Exit;
 use super::flags::{ColourFlag, ExecFlags, InventoryFlags, OutputFlag, RunFlags, ViewFlags};
+use super::lock::{self, BesideFlags, LOCK_EXAMPLES, LockFlags};
 use super::looking::{self, ReplayFlags, RunsFlags, ShowFlags, StatusFlags};
 use super::plan::{KeptFlag, PLAN_EXAMPLES, PlanFlags};
 use super::request::{
@@ -73,7 +74,7 @@ enum What {
     /// Show what playbooks would change, on which host, and keep it
     Plan(Box<PlanFlags>),
     /// Run one module on hosts
-    Exec(Box<ExecFlags>),
+    Exec(Box<OwnExecFlags>),
     /// Show the inventory
     Inventory(Box<InventoryFlags>),
     #[command(flatten)]
@@ -88,6 +89,8 @@ enum What {
     Replay(Box<ReplayFlags>),
     /// What a run did, and what is left to do on a host, to go on by hand
     Show(Box<ShowFlags>),
+    /// Who has which host, and breaking what a dead run left there
+    Lock(Box<LockFlags>),
     /// Rehearsal hosts on this machine
     #[command(disable_help_flag = true)]
     Lab {
@@ -106,6 +109,20 @@ struct OwnRunFlags {
     terms: TermsFlags,
     #[command(flatten)]
     kept: KeptFlag,
+    #[command(flatten)]
+    beside: BesideFlags,
+}
+
+/// `exec` under stagger's own name.
+#[derive(Debug, Args)]
+struct OwnExecFlags {
+    #[command(flatten)]
+    exec: ExecFlags,
+    /// The command changes nothing: take no lease, and mind nobody else's
+    #[arg(long)]
+    looks: bool,
+    #[command(flatten)]
+    beside: BesideFlags,
 }
 
 /// Reads the arguments under a name.
@@ -130,6 +147,7 @@ pub(super) fn command(name: Name) -> Command {
                 ("status", looking::STATUS_EXAMPLES),
                 ("replay", looking::REPLAY_EXAMPLES),
                 ("show", looking::SHOW_EXAMPLES),
+                ("lock", LOCK_EXAMPLES),
             ];
             let codes = Exit::table(Rules::Stagger);
             let top = Top::command().after_long_help(format!("{TOP_EXAMPLES}\n\n{codes}"));
@@ -171,8 +189,8 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
     let made = match name {
         Name::Stagger => match Top::from_arg_matches(&matches)?.what {
             What::Run(flags) => {
-                let (terms, plan) = (flags.terms.terms(), flags.kept.plan);
-                run(flags.run, terms, plan, rules).map(Request::Run)
+                let OwnRunFlags { run: flags, terms, kept, beside: others } = *flags;
+                run(flags, terms.terms(), kept.plan, rules).map(|request| beside(Request::Run(request), others))
             }
             What::Check(mut flags) => {
                 flags.work.check = true;
@@ -184,12 +202,19 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
             }
             What::Control(command) => Ok(command.request()),
             What::Rollback(flags) => Ok(Request::Rollback(flags.request())),
-            What::Exec(flags) => exec(*flags, rules),
+            What::Exec(flags) => {
+                let OwnExecFlags { exec: flags, looks, beside: others } = *flags;
+                exec(flags, rules).map(|request| match beside(request, others) {
+                    Request::Exec(request) => Request::Exec(ExecRequest { looks, ..request }),
+                    other => other,
+                })
+            }
             What::Inventory(flags) => inventory(*flags, rules),
             What::Runs(flags) => Ok(Request::Look(looking::runs(*flags))),
             What::Status(flags) => Ok(Request::Look(looking::status(*flags))),
             What::Replay(flags) => Ok(Request::Look(looking::replay(*flags))),
             What::Show(flags) => Ok(Request::Look(looking::show(*flags))),
+            What::Lock(flags) => Ok(lock::request(*flags)),
             What::Lab { words } => Ok(Request::Lab(words)),
         },
         Name::AnsiblePlaybook => run(read(&matches)?, Terms::default(), None, rules).map(Request::Run),
@@ -257,6 +282,14 @@ fn run(flags: RunFlags, terms: Terms, plan: Option<std::path::PathBuf>, rules: R
     })
 }
 
+/// Says which unfinished run does not stand in the way.
+fn beside(mut request: Request, flags: BesideFlags) -> Request {
+    if let Request::Run(RunRequest { common, .. }) | Request::Exec(ExecRequest { common, .. }) = &mut request {
+        common.beside = flags.beside;
+    }
+    request
+}
+
 fn exec(flags: ExecFlags, rules: Rules) -> Result<Request, String> {
     if let Some((flag, with)) = flags.later.used() {
         return Err(later(flag, with));
@@ -277,6 +310,7 @@ fn exec(flags: ExecFlags, rules: Rules) -> Result<Request, String> {
         task_timeout: flags.task_timeout,
         playbook_dir: flags.playbook_dir,
         list_hosts: flags.list_hosts,
+        looks: false,
         common: common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view),
     }))
 }
@@ -334,23 +368,8 @@ fn common(
         diff: work.diff,
         extra_vars: work.extra_vars,
         flush_cache: work.flush_cache,
-        connect: Connect {
-            user: connect.user,
-            connection: connect.connection,
-            timeout: connect.timeout,
-            private_key: connect.private_key,
-            ssh_common_args: connect.ssh_common_args,
-            ssh_extra_args: connect.ssh_extra_args,
-            ask_password: connect.ask_pass,
-            password_file: connect.connection_password_file,
-        },
-        privilege: Privilege {
-            enabled: privilege.enabled,
-            method: privilege.become_method,
-            user: privilege.become_user,
-            ask_password: privilege.ask_become_pass,
-            password_file: privilege.become_password_file,
-        },
+        connect: self::connect(connect),
+        privilege: self::privilege(privilege),
         verbosity: view.verbose,
         output: view.output.map(OutputFlag::form),
         colour: match (view.nocolor, view.color) {
@@ -359,6 +378,30 @@ fn common(
             (_, ColourFlag::Auto) => Colour::Auto,
         },
         state: view.state,
+        beside: None,
         warnings,
+    }
+}
+
+pub(super) fn connect(connect: super::flags::ConnectFlags) -> Connect {
+    Connect {
+        user: connect.user,
+        connection: connect.connection,
+        timeout: connect.timeout,
+        private_key: connect.private_key,
+        ssh_common_args: connect.ssh_common_args,
+        ssh_extra_args: connect.ssh_extra_args,
+        ask_password: connect.ask_pass,
+        password_file: connect.connection_password_file,
+    }
+}
+
+pub(super) fn privilege(privilege: super::flags::PrivilegeFlags) -> Privilege {
+    Privilege {
+        enabled: privilege.enabled,
+        method: privilege.become_method,
+        user: privilege.become_user,
+        ask_password: privilege.ask_become_pass,
+        password_file: privilege.become_password_file,
     }
 }

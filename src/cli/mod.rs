@@ -12,6 +12,7 @@ mod command;
 mod control;
 mod exit;
 mod flags;
+mod lock;
 mod looking;
 mod plan;
 mod request;
@@ -23,8 +24,8 @@ use std::path::Path;
 
 pub(crate) use exit::Exit;
 pub(crate) use request::{
-    Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, Look,
-    LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
+    Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, LockRequest,
+    Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

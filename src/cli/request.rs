@@ -24,6 +24,8 @@ pub(crate) enum Request {
     Resume(ResumeRequest),
     /// Roll a run back.
     Rollback(RollbackRequest),
+    /// Look who has hosts, or break what is there.
+    Lock(LockRequest),
     /// Rehearsal hosts: the words after `lab`.
     Lab(Vec<OsString>),
 }
@@ -160,6 +162,8 @@ pub(crate) struct Common {
     pub(crate) colour: Colour,
     /// `--state`.
     pub(crate) state: Option<PathBuf>,
+    /// `--beside`: an unfinished run that does not stand in the way.
+    pub(crate) beside: Option<String>,
     /// `--flush-cache`.
     pub(crate) flush_cache: bool,
     /// Things to say before anything else: flags that are accepted and have no effect here.
@@ -275,6 +279,19 @@ pub(crate) struct ExecRequest {
     pub(crate) playbook_dir: Option<PathBuf>,
     /// `--list-hosts`.
     pub(crate) list_hosts: bool,
+    /// `--looks`: it changes nothing.
+    pub(crate) looks: bool,
+}
+
+/// `lock`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct LockRequest {
+    /// Which hosts.
+    pub(crate) pattern: String,
+    /// Why their leases are broken; `None`: they are looked at.
+    pub(crate) reason: Option<String>,
+    /// How hosts are reached.
+    pub(crate) common: Common,
 }
 
 /// What of the inventory is shown.

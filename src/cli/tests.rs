@@ -185,6 +185,7 @@ fn alone_it_prints_a_short_help() {
       status     Where a run stands: what is done, at work, waiting and to come
       replay     Show a run again from its journal
       show       What a run did, and what is left to do on a host, to go on by hand
+      lock       Who has which host, and breaking what a dead run left there
       lab        Rehearsal hosts on this machine
       help       Print this message or the help of the given subcommand(s)
 

@@ -29,6 +29,7 @@ mod format;
 mod lists;
 mod pace;
 mod read;
+mod unfinished;
 mod write;
 
 pub(crate) use brief::brief;
@@ -40,4 +41,5 @@ pub(crate) use pace::Paces;
 #[cfg(test)]
 pub(crate) use read::read_whole;
 pub(crate) use read::{ReadError, read};
+pub(crate) use unfinished::{Unfinished, unfinished};
 pub(crate) use write::{Journal, ReopenError};

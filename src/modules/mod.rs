@@ -116,6 +116,34 @@ pub(crate) struct LiveFacts {
 /// Facts that change while a run goes on: leaders move.
 pub(crate) const LIVE_FACTS: &[LiveFacts] = &[LiveFacts { variable: "mesos", module: "mesos_facts" }];
 
+/// Modules that never change a host, whatever their arguments.
+const ONLY_LOOK: &[&str] = &[
+    "add_host",
+    "assert",
+    "debug",
+    "fail",
+    "fetch",
+    "mesos_facts",
+    "mesos_master_gone",
+    "mesos_master_ready",
+    "mesos_preflight",
+    "mesos_slave_ready",
+    "meta",
+    "pause",
+    "ping",
+    "set_fact",
+    "setup",
+    "slurp",
+    "stat",
+    "wait_for",
+    "wait_for_connection",
+];
+
+/// Whether a module never changes a host.
+pub(crate) fn only_looks(name: &str) -> bool {
+    ONLY_LOOK.contains(&name)
+}
+
 /// Finds a module by the name used in a playbook: `copy`, `ansible.builtin.copy`, `ansible.legacy.copy`.
 pub(crate) fn find(name: &str) -> Option<&'static ModuleSpec> {
     let short = name.strip_prefix("ansible.builtin.").or_else(|| name.strip_prefix("ansible.legacy.")).unwrap_or(name);

@@ -182,6 +182,20 @@ impl HostTask {
             if self.quiet {
                 return Acted::failed(Failure::new("it is no longer as it was"));
             }
+            if !self.check {
+                match self.lease(way, connection.as_ref()).await {
+                    Ok(None) => {}
+                    Ok(Some(refused)) => return Acted { steps, ..refused },
+                    // Nothing was done yet.
+                    Err(reason) => {
+                        self.run.forget(&self.target, way).await;
+                        if tries < TRIES_AFTER_A_CUT && !self.run.interrupt.hard.is_cancelled() {
+                            continue;
+                        }
+                        return cut(begun, reason);
+                    }
+                }
+            }
             let armed = match self.arm(room, || state.before(&seen)).await {
                 Ok(armed) => armed,
                 Err(failure) => return Acted { steps, ..Acted::failed(failure) },

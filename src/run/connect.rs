@@ -203,8 +203,14 @@ impl Run {
         Ok(connection)
     }
 
+    /// The connection of a host, when there is one.
+    pub(super) async fn connected(&self, host: &Host, way: &Way) -> Option<Arc<dyn Connection>> {
+        host.connections.lock().await.get(&way.key()).map(Arc::clone)
+    }
+
     /// Forgets a connection that broke, so that the next use makes a new one.
     pub(super) async fn forget(&self, host: &Host, way: &Way) {
+        host.lease.doubt();
         let old = host.connections.lock().await.remove(&way.key());
         if let Some(old) = old {
             old.close().await;

@@ -6,7 +6,7 @@ use super::Run;
 use super::host::Host;
 use super::play::{PlayRun, said};
 use super::render::{Room, Trouble};
-use crate::base::{Map, Node, TaskId, Value, to_text};
+use crate::base::{Map, Node, Span, TaskId, Value, to_text};
 use crate::modules::{self, Failure, to_bool};
 use crate::plan::{Keywords, Play, Task};
 use crate::template::Expression;
@@ -143,19 +143,30 @@ pub(super) fn gathering(plan: &Arc<Play>) -> Option<Arc<Task>> {
 
 /// A task that stands in no playbook.
 fn module_task(plan: &Arc<Play>, module: &str, arguments: Map) -> Option<Task> {
-    let spec = modules::find(module)?;
     let keywords = Keywords {
         single: plan.keywords.single.clone(),
         environment: plan.keywords.environment.clone(),
         ..Keywords::default()
     };
+    let arguments = Arc::new(Node::from_value(&Value::Object(arguments), plan.span));
+    Some(Task {
+        span: plan.span,
+        arguments,
+        keywords: Arc::new(keywords),
+        directory: plan.directory.clone(),
+        ..bare_task(module)?
+    })
+}
+
+/// A task of no play: a module without arguments.
+pub(super) fn bare_task(module: &str) -> Option<Task> {
     Some(Task {
         id: TaskId(u32::MAX),
         name: None,
-        span: plan.span,
-        module: spec,
-        arguments: Arc::new(Node::from_value(&Value::Object(arguments), plan.span)),
-        keywords: Arc::new(keywords),
+        span: Span::NONE,
+        module: modules::find(module)?,
+        arguments: Arc::new(Node::from_value(&Value::Object(Map::new()), Span::NONE)),
+        keywords: Arc::default(),
         register: None,
         repeat: None,
         until: Vec::new(),
@@ -165,7 +176,7 @@ fn module_task(plan: &Arc<Play>, module: &str, arguments: Map) -> Option<Task> {
         changed_when: None,
         failed_when: None,
         listen: Vec::new(),
-        directory: plan.directory.clone(),
+        directory: std::path::PathBuf::new(),
         handler: false,
         undo: Vec::new(),
     })

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 use super::act::Acted;
 use super::detach::Ended;
 use super::guard::{Refusal, Standing};
+use super::lease::Holding;
 use super::restore::Claim;
 use crate::base::{Map, Output, Value, Var};
 use crate::event::Tally;
@@ -19,6 +20,8 @@ pub(crate) struct Host {
     /// Its inventory name.
     pub(crate) name: String,
     state: Mutex<HostState>,
+    /// The run's lease there.
+    pub(super) lease: Holding,
     /// The open connections by how they are made (a task may log in as another user, or locally).
     pub(super) connections: tokio::sync::Mutex<HashMap<String, Arc<dyn Connection>>>,
 }
@@ -94,6 +97,7 @@ impl Host {
                 refusal: None,
                 forgiven: false,
             }),
+            lease: Holding::default(),
             connections: tokio::sync::Mutex::new(HashMap::new()),
         }
     }

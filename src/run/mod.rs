@@ -26,6 +26,7 @@ mod handlers;
 mod host;
 mod items;
 mod keep;
+mod lease;
 mod meta;
 mod obey;
 mod outcome;
@@ -36,6 +37,7 @@ mod play;
 mod render;
 mod restore;
 mod scope;
+mod survey;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -64,11 +66,13 @@ pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::Hosts;
+pub(crate) use lease::whose;
 #[cfg(test)]
 pub(crate) use past::InFlight;
 pub(crate) use past::Past;
 pub(crate) use planned::{Planned, Tasks};
 pub(crate) use restore::{Resumption, WhenDrifted, WhenUnknown};
+pub(crate) use survey::Surveyed;
 pub(crate) use undo::{Ledger, NotUndone};
 pub(crate) use vars_files::vars_file;
 
@@ -120,6 +124,8 @@ pub(crate) struct Options {
     pub(crate) terms: Terms,
     /// The plan that it keeps to.
     pub(crate) planned: Option<Arc<Planned>>,
+    /// What the run is, as its leases on hosts say it; `None`: it takes and minds none.
+    pub(crate) lease: Option<String>,
 }
 
 /// How to log in where variables don't say.
@@ -339,6 +345,7 @@ impl Run {
                 run.close().await;
             })
         };
+        let beating = tokio::spawn(Arc::clone(self).beat());
         if let Some(resumption) = &self.resumption {
             for name in resumption.past.skipped().keys() {
                 self.hosts.get(name).state().standing = Standing::LeftOut;
@@ -364,6 +371,8 @@ impl Run {
         }
         self.undo_what_is_left().await;
         self.sweep_all().await;
+        beating.abort();
+        self.give_back().await;
         cutter.abort();
         self.close().await;
         self.summarise(&mut summary);

@@ -8,7 +8,7 @@
 //! What it cannot know: whether an act that was in flight was done. Steps that say what is wanted are looked at again;
 //! a command that can't be seen through, and a restart, are for a person to decide.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::undo::Pending;
 use crate::base::{Map, PlayId, Value};
@@ -35,6 +35,8 @@ pub(crate) struct Past {
     /// Milliseconds since the run began, as the last event has it.
     elapsed: u64,
     pinned: BTreeMap<String, String>,
+    /// Hosts on which a process that had no time to end left the run's lease.
+    leased: BTreeSet<String>,
 }
 
 /// What a host did, task by task.
@@ -115,6 +117,10 @@ impl Past {
             EventKind::Baked { play, batch } => {
                 self.baked.insert((play, batch));
             }
+            EventKind::LeaseTaken { host } => {
+                self.leased.insert(host);
+            }
+            EventKind::RunFinished { .. } => self.leased.clear(),
             EventKind::HostSkipped { host, by, reason } => {
                 self.skipped.insert(host, (by, reason));
             }
@@ -212,6 +218,11 @@ impl Past {
     /// Hosts that a person left out: who, and why.
     pub(crate) fn skipped(&self) -> &BTreeMap<String, (String, String)> {
         &self.skipped
+    }
+
+    /// Hosts on which the run's lease may still lie.
+    pub(super) fn leased(&self) -> &BTreeSet<String> {
+        &self.leased
     }
 
     /// Milliseconds that the run took so far.

@@ -20,6 +20,7 @@ pub(crate) mod fake;
 mod frame;
 pub(crate) mod http;
 mod known_hosts;
+pub(crate) mod lease;
 mod left;
 mod limits;
 mod link;

@@ -19,12 +19,14 @@ use fancy_regex::Regex;
 /// A folder to call the program in.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
+    /// Tests that share hosts run side by side: their runs mind no leases.
+    pub(crate) leases: bool,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let place = Self { folder };
+        let place = Self { folder, leases: true };
         for sub in ["home", "work", "bin"] {
             fs::create_dir(place.folder.path().join(sub)).expect("a folder");
         }
@@ -68,6 +70,9 @@ impl Place {
             .env("USER", "operator")
             .current_dir(self.path(""))
             .stdin(Stdio::null());
+        if !self.leases {
+            command.env("STAGGER_LEASE", "off");
+        }
         command
     }
 

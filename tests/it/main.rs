@@ -15,6 +15,7 @@ mod interrupts;
 mod inventory;
 mod kills;
 mod lab;
+mod lock;
 mod looking;
 mod mesos;
 mod modules;

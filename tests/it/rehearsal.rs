@@ -22,6 +22,9 @@ const HOSTS: &[&str] = &[
 pub(crate) struct Rehearsal {
     held: tempfile::TempDir,
     net: u32,
+    names: &'static [&'static str],
+    /// No other test uses them.
+    alone: bool,
 }
 
 static SHARED: Mutex<Weak<Rehearsal>> = Mutex::new(Weak::new());
@@ -32,15 +35,20 @@ impl Rehearsal {
         if let Some(rehearsal) = shared.upgrade() {
             return rehearsal;
         }
-        let rehearsal = Arc::new(Self::up());
+        let rehearsal = Arc::new(Self::up(HOSTS, false));
         *shared = Arc::downgrade(&rehearsal);
         rehearsal
     }
 
-    fn up() -> Self {
+    /// Hosts of one test file alone, whose runs mind each other's leases.
+    pub(crate) fn own(names: &'static [&'static str]) -> Self {
+        Self::up(names, true)
+    }
+
+    fn up(names: &'static [&'static str], alone: bool) -> Self {
         let held = tempfile::tempdir().expect("a folder");
         // Tests of several working copies may run side by side.
-        let rehearsal = Self { held, net: std::process::id() % 250 };
+        let rehearsal = Self { held, net: std::process::id() % 250, names, alone };
         fs::write(rehearsal.inventory(), rehearsal.text()).expect("an inventory");
         let done = rehearsal.lab(&["up", "-i", &rehearsal.inventory().display().to_string()]);
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
@@ -53,16 +61,21 @@ impl Rehearsal {
         text.push_str(&format!("    ansible_ssh_private_key_file: {folder}/id_ed25519\n"));
         text.push_str(&format!("    ansible_ssh_common_args: -o UserKnownHostsFile={folder}/known_hosts\n"));
         text.push_str("  hosts:\n");
-        for name in HOSTS {
+        for name in self.names {
             text.push_str(&format!("    {name}: {{ansible_host: {}}}\n", self.address(name)));
         }
-        text.push_str(&format!("    busy: {{ansible_host: 127.34.{}.100, lab_kind: busybox}}\n", self.net));
+        let (block, net) = (self.block(), self.net);
+        text.push_str(&format!("    busy: {{ansible_host: 127.{block}.{net}.100, lab_kind: busybox}}\n"));
         text
     }
 
     pub(crate) fn address(&self, name: &str) -> String {
-        let last = HOSTS.iter().position(|host| *host == name).expect("a host") + 1;
-        format!("127.34.{}.{last}", self.net)
+        let last = self.names.iter().position(|host| *host == name).expect("a host") + 1;
+        format!("127.{}.{}.{last}", self.block(), self.net)
+    }
+
+    fn block(&self) -> u32 {
+        if self.alone { 78 } else { 34 }
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -75,7 +88,8 @@ impl Rehearsal {
 
     /// A place whose `hosts.yml` is the rehearsal's, with root as the user unless another is named.
     pub(crate) fn place(&self, user: &str) -> Place {
-        let place = Place::new();
+        let mut place = Place::new();
+        place.leases = self.alone;
         let text = self.text().replacen("  vars:\n", &format!("  vars:\n    ansible_user: {user}\n"), 1);
         place.write("hosts.yml", &text);
         place

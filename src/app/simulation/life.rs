@@ -328,5 +328,6 @@ fn options(plan: &Plan, run: &RunId) -> Options {
         gather: false,
         terms: Terms::default(),
         planned: None,
+        lease: None,
     }
 }
