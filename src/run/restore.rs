@@ -125,7 +125,9 @@ impl BatchRun {
     pub(super) fn did_once(&self, key: &TaskKey, hosts: &[Arc<Host>]) -> Option<Arc<Host>> {
         let past = self.past()?;
         let did = |host: &&Arc<Host>| past.of_task(key, &host.name).is_some_and(|record| record.done().is_some());
-        hosts.iter().find(did).cloned()
+        // Who did it may be lost since then: what it did holds for the others all the same.
+        let elsewhere = |host: &&Arc<Host>| did(host) && !host.state().past_over;
+        hosts.iter().find(did).or_else(|| self.play.named.iter().find(elsewhere)).cloned()
     }
 
     /// Restores what is known done; the past of the other hosts is over, and is looked at.
