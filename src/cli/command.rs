@@ -79,7 +79,7 @@ enum What {
     Inventory(Box<InventoryFlags>),
     #[command(flatten)]
     Control(ControlCommand),
-    /// Go the way back that a run's playbooks name, on the hosts that it changed, the last first
+    /// Go the way back that a run's playbooks name, the last changed host first
     Rollback(Box<RollbackFlags>),
     /// The runs so far
     Runs(Box<RunsFlags>),
