@@ -81,7 +81,8 @@ impl BatchRun {
         // Once for all that go through the window: who comes first does it, and the others wait for what comes of it. Also for all
         // of a play that takes its hosts together, of which one may come late: lost before, and back in a resumed run.
         let together = !self.play.limits.rolling && self.play.plan.serial_by.is_none();
-        let shared = (once && (self.play.limits.window.is_some() || together)).then(|| self.play.shared(task.id, key.pass));
+        let shared =
+            (once && (self.play.limits.window.is_some() || together)).then(|| self.play.shared(task.id, key.pass));
         if shared.is_some() {
             // Whoever does it, it is the same one: a resumed run finds it whoever comes first then.
             key.batch = 0;
