@@ -1,8 +1,8 @@
 //! A resumed run: tasks that the journal knows done are passed over and their results restored, and before a host goes on
 //! it is looked at whether what was done there is still so.
 //!
-//! What is looked at: of each thing that tasks were about (a file, a service) the last task's wish. What an opaque command
-//! ran after can't be told apart from what the command did, and is left alone.
+//! What is looked at: of each thing that tasks were about (a file, a service) the last task's wish. A service that an opaque command
+//! ran after is left alone: what the command did to it can't be told apart from what happened to it since.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -240,7 +240,8 @@ impl BatchRun {
                 Some("its result was hidden in the journal and is not known to the process that resumes".to_owned());
         }
         if unseen(&done.steps) {
-            host.state().claims.clear();
+            // A command may well start what an earlier task stopped; a file that a task wrote is seldom rewritten by one.
+            host.state().claims.retain(|_, claim| !is_service(&claim.task.task));
         } else if matches!(done.status, Status::Ok | Status::Changed) && !course && task.undo.is_empty() {
             self.claim(task, host, key, &room).await;
         }
@@ -465,6 +466,10 @@ impl HostResult {
             ignored: None,
         }
     }
+}
+
+fn is_service(task: &Task) -> bool {
+    matches!(task.module.name, "service" | "systemd")
 }
 
 fn drifted(host: &Host, value: String) -> Halt {

@@ -22,6 +22,7 @@ mod modules;
 mod planned;
 mod readme;
 mod rehearsal;
+mod resume;
 mod rollback;
 mod secrets;
 mod ssh;
