@@ -185,7 +185,7 @@ fn is_half_way(state: &State) -> bool {
 /// Whether it is a run of playbooks under stagger's own name, which can be resumed.
 fn is_run(state: &State) -> bool {
     let name = state.run.command.first().map_or("", |word| word.rsplit('/').next().unwrap_or(word));
-    name == "stagger" && state.run.command.get(1).is_some_and(|word| word == "run")
+    name == "stagger" && state.run.command.get(1).is_some_and(|word| word == "run" || word == "rollback")
 }
 
 /// What to type to go on with the same run.

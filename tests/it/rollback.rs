@@ -48,11 +48,21 @@ fn versions(hosts: &Rehearsal, mark: &str) -> String {
 
 #[track_caller]
 fn id(place: &Place, at: usize) -> String {
+    maybe_id(place, at).expect("a run")
+}
+
+fn maybe_id(place: &Place, at: usize) -> Option<String> {
     let listed = place.call("stagger", &["runs", "--output", "json"]);
     let runs: serde_json::Value = serde_json::from_str(&listed.out).expect("JSON");
     let mut ids: Vec<&str> = runs.as_array().expect("runs").iter().filter_map(|run| run["run"].as_str()).collect();
     ids.sort_unstable();
-    ids[at].to_owned()
+    ids.get(at).map(|id| (*id).to_owned())
+}
+
+/// The journal of one run.
+fn journal(place: &Place, id: &str) -> String {
+    let path = place.home().join(".local/state/stagger/runs").join(id).join("journal.jsonl");
+    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 #[test]
@@ -70,8 +80,8 @@ fn the_way_back_is_gone_in_reverse_on_the_hosts_that_were_changed() {
     assert_eq!(back.code, 0, "{}{}", back.out, back.err);
     assert!(back.err.contains("down.yml on other, calm"), "{}", back.err);
     assert_eq!(versions(&hosts, "back-done"), "112", "the host that was not changed stays as it is");
-    let journal = place.journal();
-    let last = journal.rsplit("\"event\":\"run_started\"").next().expect("the last run");
+    let by = self::id(&place, 2);
+    let last = journal(&place, &by);
     assert!(last.contains(&format!("\"rolls_back\":\"{id}\"")), "{last}");
     let turn = |host: &str| last.find(&format!("\"event\":\"batch_started\",\"play\":0,\"batch\":{host}"));
     assert!(turn("0,\"batches\":2,\"hosts\":[\"other\"]").is_some(), "{last}");
@@ -80,7 +90,6 @@ fn the_way_back_is_gone_in_reverse_on_the_hosts_that_were_changed() {
     let again = place.call("stagger", &["rollback", &id]);
     assert!(again.code == 65 && again.err.contains("rolled back already"), "{}", again.err);
     // The way back is no way that has one.
-    let by = self::id(&place, 2);
     let again = place.call("stagger", &["rollback", &by]);
     assert!(again.code == 65 && again.err.contains(&format!("rolled run {id} back")), "{}", again.err);
 }
@@ -133,11 +142,13 @@ fn a_way_back_that_broke_off_goes_on_with_resume() {
     let gated = back("back-broken") + "    - wait_for: {path: /srv/back-broken/go, timeout: 60}\n";
     place.write("down.yml", &gated);
     let of = id(&place, 0);
-    let mut broken = place.start("stagger", &["rollback", &of]);
-    broken.until_journal("\"event\":\"waiting\"", &place);
+    let broken = place.start("stagger", &["rollback", &of]);
+    let by = wait("the way back waits", 20, || {
+        let by = maybe_id(&place, 1)?;
+        journal(&place, &by).contains("\"event\":\"waiting\"").then_some(by)
+    });
     broken.signal("KILL");
     broken.end(10);
-    let by = id(&place, 1);
     let said = place.call("stagger", &["rollback", &of]);
     assert!(said.code == 65 && said.err.contains(&format!("stagger resume {by}")), "{}", said.err);
     for host in ["calm", "other"] {
