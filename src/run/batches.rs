@@ -215,6 +215,18 @@ impl Queue {
         }
     }
 
+    /// Whether the next batch that an earlier process began may be at work together with hosts that are out: they come back to what
+    /// is half done, one value of `serial_by` at a time.
+    fn known_fits(&self, out: &[Option<String>]) -> bool {
+        let past = self.run.resumption.as_ref().map(|how| &how.past);
+        let names = past.and_then(|past| past.batch(self.play.plan.id, self.index)).unwrap_or_default();
+        self.play.plan.serial_by.is_none()
+            || names.iter().all(|name| {
+                let group = self.play.progress.group_of(name);
+                out.iter().all(|other| *other == group)
+            })
+    }
+
     /// The hosts of the next batch, where an earlier process of this run began it, and those of them that are lost meanwhile. They
     /// leave the queue.
     fn known(&mut self) -> Option<(Named, Named)> {
@@ -243,7 +255,7 @@ impl Queue {
                 Way::Batches(_) => Vec::new(),
                 Way::Window(window) => {
                     let out = play.progress.out(&play.named);
-                    if out.len() >= window.most() {
+                    if out.len() >= window.most() || !self.known_fits(&out) {
                         return Ok(Next::Later);
                     }
                     out

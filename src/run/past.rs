@@ -45,6 +45,8 @@ struct Trail {
     records: HashMap<TaskKey, Record>,
     /// A task was begun by the process that is read at the moment.
     begun: bool,
+    /// A task was begun by it, or taken up again.
+    active: bool,
 }
 
 /// One task on one host.
@@ -99,7 +101,7 @@ impl Past {
             EventKind::RunStarted { pinned, .. } => self.pinned = pinned,
             EventKind::Resumed { pinned, .. } => {
                 self.pinned = pinned;
-                self.hosts.values_mut().for_each(|trail| trail.begun = false);
+                self.hosts.values_mut().for_each(|trail| (trail.begun, trail.active) = (false, false));
             }
             EventKind::PlayStarted { play, .. } => {
                 self.plays.insert(play);
@@ -128,6 +130,8 @@ impl Past {
                 self.tasks.insert(key, (module, place));
             }
             EventKind::HostStarted { key, host } => {
+                // A batch that had ended with a lost host goes on.
+                self.ended.remove(&(key.play, key.batch));
                 let again = self.again.contains(&(key.clone(), host.clone()));
                 self.hosts.entry(host).or_default().begin(order, key, again);
             }
@@ -140,7 +144,7 @@ impl Past {
             }
             EventKind::ItemFinished { key, host, index, status, steps, result, .. } => {
                 if let Some(record) = self.record(&key, &host) {
-                    if status != Status::Unknown {
+                    if settles(status) {
                         record.flight.remove(&index);
                     }
                     if counts(status, false) {
@@ -153,7 +157,7 @@ impl Past {
                 // Tasks that fail before they begin have no start.
                 let trail = self.hosts.entry(host).or_default();
                 let record = trail.records.entry(key).or_insert_with(|| Record { order, ..Record::default() });
-                if status != Status::Unknown {
+                if settles(status) {
                     record.flight.clear();
                 }
                 record.done = counts(status, rescued).then_some(Done { status, steps, result, message, notified });
@@ -167,13 +171,19 @@ impl Past {
         let Some((key, host)) = self.undos.done(entry).map(|(key, host)| (key.clone(), host.to_owned())) else {
             return;
         };
-        let ended = self.ended.contains(&(key.play, key.batch));
-        let more = |trail: &Trail| !trail.begun || trail.records.values().any(|record| record.done.is_none());
-        if !ended && self.hosts.get(&host).is_some_and(more) {
+        let more = |trail: &Trail| !trail.active || trail.records.values().any(|record| record.done.is_none());
+        if !self.is_through(&key, &host) && self.hosts.get(&host).is_some_and(more) {
             self.again.insert((key, host));
         } else {
             self.again.remove(&(key, host));
         }
+    }
+
+    /// Whether a host got through the batch of a task: the batch ended, and nothing that the host had to do in it failed.
+    pub(super) fn is_through(&self, key: &TaskKey, host: &str) -> bool {
+        let in_batch = |other: &TaskKey| other.play == key.play && other.batch == key.batch;
+        let open = |trail: &Trail| trail.records.iter().any(|(key, record)| in_batch(key) && record.done.is_none());
+        self.ended.contains(&(key.play, key.batch)) && !self.hosts.get(host).is_some_and(open)
     }
 
     /// What is to be taken back still.
@@ -280,6 +290,7 @@ impl Past {
 
 impl Trail {
     fn begin(&mut self, order: usize, key: TaskKey, again: bool) {
+        self.active = true;
         let earlier = self.records.remove(&key);
         if let Some(record) = earlier.as_ref().filter(|_| again) {
             // It keeps its place, and what came after it still holds.
@@ -350,6 +361,12 @@ fn counts(status: Status, rescued: bool) -> bool {
         Status::Failed => rescued,
         Status::Unreachable | Status::Unknown | Status::Unpredictable | Status::Bug => false,
     }
+}
+
+/// Whether it is known, after an end with this status, what became of steps that were in flight: not when the host could not be
+/// asked.
+fn settles(status: Status) -> bool {
+    !matches!(status, Status::Unknown | Status::Unreachable)
 }
 
 /// Whether nobody can see afterwards if these steps were done.

@@ -389,7 +389,7 @@ impl Run {
     /// Whether a task's change was taken back while its host had more to do.
     fn is_again(&self, key: &TaskKey, host: &str) -> bool {
         let Some(past) = self.resumption.as_ref().map(|resumption| &resumption.past) else { return false };
-        let now = self.ledger.took_back(key, host) && !past.batch_ended(key.play, key.batch);
+        let now = self.ledger.took_back(key, host) && !past.is_through(key, host);
         now || past.is_again(key, host)
     }
 }
