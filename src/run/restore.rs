@@ -469,7 +469,8 @@ impl HostResult {
 }
 
 fn is_service(task: &Task) -> bool {
-    matches!(task.module.name, "service" | "systemd")
+    // The last is the simulation's.
+    matches!(task.module.name, "service" | "systemd" | "sim_daemon")
 }
 
 fn drifted(host: &Host, value: String) -> Halt {
