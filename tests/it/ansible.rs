@@ -154,6 +154,8 @@ impl Field {
             .env("LC_ALL", "C.UTF-8")
             .env("HOME", self.held.path())
             .env("USER", "root")
+            // Ansible takes none, and the order of what is said is compared.
+            .env("STAGGER_LEASE", "off")
             .env("XDG_STATE_HOME", self.path("state"))
             .stdin(Stdio::null());
         command

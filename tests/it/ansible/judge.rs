@@ -274,7 +274,13 @@ pub(super) fn compare(theirs: &Seen, ours: &Seen) -> String {
         }
     }
     results(theirs, ours, &mut said);
-    let (a, b) = (paragraphs(&theirs.text), paragraphs(&ours.text));
+    // Which host's items come before the end of another's is chance.
+    let told = |text: &str| {
+        let (ignored, mut lines): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| *line == "...ignoring");
+        lines.extend(ignored);
+        lines.join("\n")
+    };
+    let (a, b) = (paragraphs(&told(&theirs.text)), paragraphs(&told(&ours.text)));
     let (a, b): (Vec<String>, Vec<String>) =
         (a.iter().map(|p| p.join("\n")).collect(), b.iter().map(|p| p.join("\n")).collect());
     if a != b {
