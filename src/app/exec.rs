@@ -89,14 +89,7 @@ pub(super) fn run(request: &ExecRequest) -> Exit {
     if let Some(input) = session.complain() {
         return exit.unwrap_or(input);
     }
-    let limit: Vec<String> = request.common.limit.iter().cloned().collect();
-    let hosts = match session.inventory.limit(&session.sources, &hosts, &limit, session.strictness()) {
-        Ok(limited) => limited.hosts,
-        Err(error) => {
-            super::complain(&format!("error: --limit: {error}\n"));
-            return Exit::NoTarget;
-        }
-    };
+    let Some(hosts) = session.limited(&hosts) else { return Exit::NoTarget };
     if request.list_hosts {
         let lines: String = hosts.iter().map(|host| format!("    {host}\n")).collect();
         super::print(&format!("  hosts ({}):\n{lines}", hosts.len()));

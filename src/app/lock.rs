@@ -165,14 +165,7 @@ pub(super) fn run(request: &LockRequest) -> Exit {
     if let Some(wrong) = session.complain() {
         return if exit == Exit::Ok { wrong } else { exit };
     }
-    let limit: Vec<String> = request.common.limit.iter().cloned().collect();
-    let hosts = match session.inventory.limit(&session.sources, &hosts, &limit, session.strictness()) {
-        Ok(limited) => limited.hosts,
-        Err(error) => {
-            super::complain(&format!("error: --limit: {error}\n"));
-            return Exit::NoTarget;
-        }
-    };
+    let Some(hosts) = session.limited(&hosts) else { return Exit::NoTarget };
     if request.reason.is_some() && hosts.is_empty() {
         super::complain(&format!("error: `{}` names no host\n", request.pattern));
         return Exit::NoTarget;

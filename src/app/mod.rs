@@ -26,6 +26,7 @@ mod signals;
 mod simulation;
 mod status;
 mod still;
+mod targets;
 mod undone;
 mod view;
 

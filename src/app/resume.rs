@@ -50,7 +50,7 @@ fn run(folder: &RunFolder, state: &Path, request: &ResumeRequest) -> Exit {
         return refuse(&text, Exit::NoTarget);
     }
     let back = match super::rollback::rolled_back(&events) {
-        Some(of) => match super::rollback::again(state, &of, &request.extra_vars) {
+        Some(of) => match super::rollback::again(state, &of, &request.anew.extra_vars) {
             Ok(back) => Some(back),
             Err(reason) => return refuse(&reason, Exit::Input),
         },
@@ -211,22 +211,16 @@ pub(super) fn request_of(origin: &Origin, extra_vars: &[String], how: &str) -> R
 
 /// The run's own request, with what is given anew.
 fn again(origin: &Origin, state: &Path, request: &ResumeRequest) -> Result<RunRequest, String> {
-    let run = request_of(origin, &request.extra_vars, "stagger resume RUN -e NAME=VALUE")?;
+    let run = request_of(origin, &request.anew.extra_vars, "stagger resume RUN -e NAME=VALUE")?;
     Ok(anew(run, state, request))
 }
 
 /// A request with what is given anew.
 fn anew(mut run: RunRequest, state: &Path, request: &ResumeRequest) -> RunRequest {
     run.common.state = Some(state.to_owned());
-    if let Some(forks) = request.forks {
-        run.common.forks = Some(forks);
-    }
-    if request.output.is_some() {
-        run.common.output = request.output;
-    }
-    run.common.verbosity = run.common.verbosity.max(request.verbosity);
-    run.common.privilege.ask_password |= request.ask_become_password;
-    run.common.connect.ask_password |= request.ask_password;
+    request.anew.onto(&mut run.common);
+    run.common.output = request.anew.output.or(run.common.output);
+    run.common.verbosity = run.common.verbosity.max(request.anew.verbosity);
     run
 }
 
@@ -272,7 +266,8 @@ mod tests {
         let then = origin(&["stagger", "run", "up.yml", "-e", "password=********", "-i", "hosts"]);
         let bare = request();
         assert!(again(&then, Path::new("/s"), &bare).unwrap_err().contains("give the variable again"));
-        let given = ResumeRequest { extra_vars: vec!["password=x".to_owned()], ..request() };
+        let mut given = request();
+        given.anew.extra_vars = vec!["password=x".to_owned()];
         let run = again(&then, Path::new("/s"), &given).unwrap();
         assert_eq!(run.common.extra_vars, ["password=x"]);
         assert_eq!(run.common.inventory, ["hosts"]);

@@ -58,15 +58,13 @@ fn prepare(request: &RollbackRequest) -> Result<Back, Refusal> {
         return Err((format!("run {} is alive: only what has ended is rolled back\n{help}", folder.id), Exit::Input));
     }
     already(&state, &folder)?;
-    let mut back = of_run(&folder, &request.extra_vars, "stagger rollback RUN -e NAME=VALUE")?;
+    let mut back = of_run(&folder, &request.anew.extra_vars, "stagger rollback RUN -e NAME=VALUE")?;
     let own = &mut back.run.common;
     own.check = request.check;
     own.diff = request.diff;
-    own.output = request.output;
-    own.verbosity = request.verbosity;
-    own.forks = request.forks.or(own.forks);
-    own.privilege.ask_password |= request.ask_become_password;
-    own.connect.ask_password |= request.ask_password;
+    request.anew.onto(own);
+    own.output = request.anew.output;
+    own.verbosity = request.anew.verbosity;
     own.state = Some(state.path().to_owned());
     // Its hosts are those of the run that is rolled back.
     own.beside = Some(folder.id.to_string());

@@ -15,9 +15,9 @@ use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
 use crate::diag::{Diagnostic, Severity, Sources, render_all};
 use crate::event::{Bus as _, Clock, Event, EventKind, PlannedPlay, Sink};
-use crate::inventory::{Inventory, Level, LoadOptions, Strictness};
+use crate::inventory::{Inventory, Level, LoadOptions};
 use crate::journal::{Journal, RunFolder, StateFolder};
-use crate::plan::{Layer, Plan, Play};
+use crate::plan::{Layer, Plan};
 use crate::report::{self, prompt};
 use crate::run::{self, Interrupt, Login, Parts, Privilege, Run};
 use crate::template::Engine;
@@ -93,24 +93,6 @@ impl Session {
         for folder in folders {
             let found = self.inventory.load_vars_beside(&self.sources, folder, Level::Playbook);
             self.wrong.extend(found);
-        }
-    }
-
-    /// The hosts that a play's pattern and the limit name now; empty when that can't be said.
-    pub(super) fn hosts_of(&self, play: &Play) -> Vec<String> {
-        let pattern = super::listing::pattern(play);
-        let Ok(selected) = self.inventory.select_with(&pattern, self.strictness()) else { return Vec::new() };
-        let limit: Vec<String> = self.limit.iter().cloned().collect();
-        let limited = self.inventory.limit(&self.sources, &selected.hosts, &limit, self.strictness());
-        let hosts = limited.map(|limited| limited.hosts).unwrap_or_default();
-        let may = |host: &String| play.only.as_ref().is_none_or(|only| only.contains(host));
-        hosts.into_iter().filter(may).collect()
-    }
-
-    pub(super) fn strictness(&self) -> Strictness {
-        match self.rules {
-            Rules::Stagger => Strictness::Strict,
-            Rules::Ansible => Strictness::Ansible,
         }
     }
 

@@ -1,13 +1,11 @@
 //! `stagger status`: the tree of a run, alive or not.
 
-use jiff::tz::TimeZone;
-
 use super::look::{self, Refusal};
 use crate::base::{RunId, quote};
 use crate::cli::Exit;
-use crate::event::{Clock, EventKind};
+use crate::event::EventKind;
 use crate::journal::{self, Paces, RunFolder, StateFolder, brief};
-use crate::report::{Life, Paint, Shown, Tree, tree_text};
+use crate::report::{Life, Paint, Tree, tree_text};
 
 /// So many earlier runs are asked how long it takes.
 const EARLIER: usize = 5;
@@ -25,7 +23,7 @@ pub(super) fn run(
     if json {
         super::print(&(serde_json::to_string(&tree).unwrap_or_default() + "\n"));
     } else {
-        super::print(&tree_text(&tree, &shown(paint, all)));
+        super::print(&tree_text(&tree, &super::view::shown(paint, all)));
     }
     Ok(Exit::Ok)
 }
@@ -37,23 +35,12 @@ pub(super) fn whole(state: &StateFolder, part: Option<&str>, paint: Paint) -> Re
         None => look::newest(state)?,
     };
     let (tree, typed) = tree(state, &run)?;
-    super::print(&tree_text(&tree, &shown(paint, true)));
+    super::print(&tree_text(&tree, &super::view::shown(paint, true)));
     super::print(&format!(
         "\n{typed}what was done on a host, and what is left: stagger show {} --commands HOST\n",
         run.id
     ));
     Ok(Exit::Ok)
-}
-
-fn shown(paint: Paint, all: bool) -> Shown {
-    let around = super::view::surroundings();
-    Shown {
-        paint,
-        columns: Some(if around.terminal { around.columns } else { 80 }),
-        all,
-        now: Clock::start().started_at(),
-        zone: TimeZone::system(),
-    }
 }
 
 /// The tree, and what was typed where.

@@ -1,13 +1,27 @@
 //! Which sink shows the run: flags and configuration put into `report`'s words.
 
+use jiff::tz::TimeZone;
+
 use crate::cli::{Colour, Common, OutputForm, Rules};
 use crate::config::Config;
-use crate::event::Sink;
-use crate::report::{self, Form, Surroundings, Wish};
+use crate::event::{Clock, Sink};
+use crate::report::{self, Form, Paint, Shown, Surroundings, Wish};
 
 /// Where output goes.
 pub(super) fn surroundings() -> Surroundings {
     Surroundings::look(&|name| std::env::var_os(name))
+}
+
+/// How a tree is printed: as wide as the terminal, 80 columns elsewhere.
+pub(super) fn shown(paint: Paint, all: bool) -> Shown {
+    let around = surroundings();
+    Shown {
+        paint,
+        columns: Some(if around.terminal { around.columns } else { 80 }),
+        all,
+        now: Clock::start().started_at(),
+        zone: TimeZone::system(),
+    }
 }
 
 /// What flags and configuration say of colours; `None` leaves it to the environment and the terminal.

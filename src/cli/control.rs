@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::request::{Approval, Ask, ControlRequest, Request, Terms};
-use super::resume::{AnewFlags, DoubtFlags};
+use super::resume::{DoubtFlags, TakeUpFlags};
 
 /// What stagger's own `run` has beside Ansible's flags.
 #[derive(Debug, Clone, Args)]
@@ -112,7 +112,7 @@ pub(super) struct RetryFlags {
     #[command(flatten)]
     doubt: DoubtFlags,
     #[command(flatten)]
-    anew: AnewFlags,
+    anew: TakeUpFlags,
     #[command(flatten)]
     state: StateFlag,
 }
@@ -124,7 +124,7 @@ pub(super) struct ResumeFlags {
     #[command(flatten)]
     doubt: DoubtFlags,
     #[command(flatten)]
-    anew: AnewFlags,
+    anew: TakeUpFlags,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -132,7 +132,7 @@ pub(super) struct AbortFlags {
     #[command(flatten)]
     one: OneFlags,
     #[command(flatten)]
-    anew: AnewFlags,
+    anew: TakeUpFlags,
 }
 
 /// The commands.

@@ -382,6 +382,32 @@ pub(crate) enum Look {
     },
 }
 
+/// What is given anew when a command goes on from a run's journal: what the journal does not keep, and how it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Anew {
+    /// `-e`, beside the run's own.
+    pub(crate) extra_vars: Vec<String>,
+    /// `-f`.
+    pub(crate) forks: Option<NonZeroUsize>,
+    /// `-k`.
+    pub(crate) ask_password: bool,
+    /// `-K`.
+    pub(crate) ask_become_password: bool,
+    /// `--output`.
+    pub(crate) output: Option<OutputForm>,
+    /// `-v` count.
+    pub(crate) verbosity: u8,
+}
+
+impl Anew {
+    /// Puts into the run's own request what holds whatever is done with it.
+    pub(crate) fn onto(&self, common: &mut Common) {
+        common.forks = self.forks.or(common.forks);
+        common.privilege.ask_password |= self.ask_become_password;
+        common.connect.ask_password |= self.ask_password;
+    }
+}
+
 /// `resume`, `retry` and `abort`: a run that is alive is asked; one that is not is taken up again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ResumeRequest {
@@ -397,18 +423,8 @@ pub(crate) struct ResumeRequest {
     pub(crate) leave: bool,
     /// `--changed`: files that changed since are accepted.
     pub(crate) changed: bool,
-    /// `-e`, beside the run's own.
-    pub(crate) extra_vars: Vec<String>,
-    /// `-f`.
-    pub(crate) forks: Option<NonZeroUsize>,
-    /// `-k`.
-    pub(crate) ask_password: bool,
-    /// `-K`.
-    pub(crate) ask_become_password: bool,
-    /// `--output`.
-    pub(crate) output: Option<OutputForm>,
-    /// `-v` count.
-    pub(crate) verbosity: u8,
+    /// What is given anew.
+    pub(crate) anew: Anew,
 }
 
 /// `rollback`.
@@ -420,18 +436,8 @@ pub(crate) struct RollbackRequest {
     pub(crate) check: bool,
     /// `-D`.
     pub(crate) diff: bool,
-    /// `-e`, beside the run's own.
-    pub(crate) extra_vars: Vec<String>,
-    /// `-f`.
-    pub(crate) forks: Option<NonZeroUsize>,
-    /// `-k`.
-    pub(crate) ask_password: bool,
-    /// `-K`.
-    pub(crate) ask_become_password: bool,
-    /// `--output`.
-    pub(crate) output: Option<OutputForm>,
-    /// `-v` count.
-    pub(crate) verbosity: u8,
+    /// What is given anew.
+    pub(crate) anew: Anew,
     /// `--state`.
     pub(crate) state: Option<PathBuf>,
 }

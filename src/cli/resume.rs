@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use clap::Args;
 
 use super::flags::OutputFlag;
-use super::request::{ControlRequest, ResumeRequest};
+use super::request::{Anew, ControlRequest, ResumeRequest};
 
 /// What the journal does not keep, and how it is shown.
 #[derive(Debug, Clone, Args)]
 pub(super) struct AnewFlags {
-    /// A variable that the journal does not keep: NAME=VALUE, JSON or YAML, or @FILE
+    /// A variable beside the run's own, or one that the journal does not keep: NAME=VALUE, JSON or YAML, or @FILE
     #[arg(short, long, value_name = "VARS")]
     extra_vars: Vec<String>,
     /// How many hosts are at work at once
@@ -22,9 +22,6 @@ pub(super) struct AnewFlags {
     /// Ask for the password of sudo, su or doas
     #[arg(short = 'K', long)]
     ask_become_pass: bool,
-    /// Go on although the playbook, inventory or variables have changed
-    #[arg(long)]
-    changed: bool,
     /// The form of the output
     #[arg(long, value_name = "FORM", value_enum)]
     output: Option<OutputFlag>,
@@ -34,6 +31,29 @@ pub(super) struct AnewFlags {
 }
 
 impl AnewFlags {
+    pub(super) fn anew(self) -> Anew {
+        Anew {
+            extra_vars: self.extra_vars,
+            forks: self.forks,
+            ask_password: self.ask_pass,
+            ask_become_password: self.ask_become_pass,
+            output: self.output.map(OutputFlag::form),
+            verbosity: self.verbose,
+        }
+    }
+}
+
+/// How a run is taken up again.
+#[derive(Debug, Clone, Args)]
+pub(super) struct TakeUpFlags {
+    /// Go on although the playbook, inventory or variables have changed
+    #[arg(long)]
+    changed: bool,
+    #[command(flatten)]
+    anew: AnewFlags,
+}
+
+impl TakeUpFlags {
     pub(super) fn request(self, control: ControlRequest, doubt: &DoubtFlags) -> ResumeRequest {
         ResumeRequest {
             control,
@@ -42,12 +62,7 @@ impl AnewFlags {
             redo: doubt.redo,
             leave: doubt.leave,
             changed: self.changed,
-            extra_vars: self.extra_vars,
-            forks: self.forks,
-            ask_password: self.ask_pass,
-            ask_become_password: self.ask_become_pass,
-            output: self.output.map(OutputFlag::form),
-            verbosity: self.verbose,
+            anew: self.anew.anew(),
         }
     }
 }

@@ -469,7 +469,14 @@ mod simulated;
 mod tests {
     use std::path::Path;
 
-    use super::REGISTRY;
+    use super::{ONLY_LOOK, REGISTRY, find};
+
+    #[test]
+    fn what_only_looks_is_a_module() {
+        for name in ONLY_LOOK {
+            assert!(find(name).is_some(), "{name}");
+        }
+    }
 
     #[test]
     fn every_module_is_in_the_registry() {

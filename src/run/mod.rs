@@ -19,6 +19,8 @@ mod control;
 mod controller;
 mod detach;
 mod fetch;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod gate;
 mod gather;
 mod guard;

@@ -392,36 +392,11 @@ mod tests {
     }
 
     fn end(task_id: u32, status: Status) -> EventKind {
-        match finished("a", status) {
-            EventKind::HostFinished {
-                host,
-                delegate,
-                delegate_address,
-                status,
-                steps,
-                result,
-                message,
-                took,
-                rescued,
-                notified,
-                tally,
-                ..
-            } => EventKind::HostFinished {
-                key: task(task_id),
-                host,
-                delegate,
-                delegate_address,
-                status,
-                steps,
-                result,
-                message,
-                took,
-                rescued,
-                notified,
-                tally,
-            },
-            other => other,
+        let mut event = finished("a", status);
+        if let EventKind::HostFinished { key, .. } = &mut event {
+            *key = task(task_id);
         }
+        event
     }
 
     fn act(task_id: u32, opaque: bool) -> EventKind {

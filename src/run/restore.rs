@@ -202,16 +202,7 @@ impl BatchRun {
         done: &Done,
         locals: &Locals,
     ) -> HostResult {
-        let mut result = HostResult {
-            status: done.status,
-            result: done.result.clone(),
-            steps: done.steps.clone(),
-            message: done.message.clone(),
-            notified: done.notified.clone(),
-            unknown: None,
-            effects: Vec::new(),
-            ignored: None,
-        };
+        let mut result = HostResult::recalled(done);
         let room = self.room(host, task, locals);
         let veiled = done.is_veiled();
         let looked = done.status == Status::Ok && done.steps.is_empty() && task.repeat.is_none();
@@ -453,7 +444,7 @@ impl HostTask {
 }
 
 impl HostResult {
-    /// An item of a loop that was done before.
+    /// What a task, or an item of its loop, that was done before came to.
     pub(super) fn recalled(done: &Done) -> Self {
         Self {
             status: done.status,

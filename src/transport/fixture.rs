@@ -8,12 +8,35 @@ use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{Options, Target};
+use crate::base::{Output, Script};
 
 /// A running sshd.
 pub(crate) struct Server {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) port: u16,
     child: Child,
+}
+
+/// The shells that a host may have.
+pub(crate) const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
+
+/// Starts a script in a shell of this machine, with its output in pipes.
+pub(crate) fn begin(shell: &[&str], script: &Script) -> Child {
+    let (program, first) = shell.split_first().unwrap();
+    Process::new(program)
+        .args(first)
+        .args(["-c", script.as_str()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The end of such a script.
+pub(crate) fn end(child: Child) -> Output {
+    let done = child.wait_with_output().unwrap();
+    Output { status: done.status.code().unwrap(), stdout: done.stdout, stderr: done.stderr, ..Output::default() }
 }
 
 /// Runs a program to its end; the test fails when it fails.

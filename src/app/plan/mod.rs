@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::tz::TimeZone;
-
 use super::playbook::{self, Loaded};
 use super::session::Passwords;
 use crate::cli::{Approval, Exit, OutputForm, PlanRequest, RunRequest, Terms};
-use crate::event::{Clock, Event, EventKind, Sink};
+use crate::event::{Event, EventKind, Sink};
 use crate::journal::StateFolder;
 use crate::report::{Foresight, Paint, PlanTree, Shown, plan_text};
 
@@ -178,11 +176,5 @@ fn expect(tree: &mut PlanTree, run: &RunRequest) {
 fn shown(all: bool) -> Shown {
     let around = super::view::surroundings();
     let paint = if around.terminal { around.paint(None) } else { Paint { colour: false, ..around.paint(None) } };
-    Shown {
-        paint,
-        columns: Some(if around.terminal { around.columns } else { 80 }),
-        all,
-        now: Clock::start().started_at(),
-        zone: TimeZone::system(),
-    }
+    super::view::shown(paint, all)
 }

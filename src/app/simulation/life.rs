@@ -19,10 +19,7 @@ use crate::journal;
 use crate::modules;
 use crate::plan::{Compiler, Selection};
 use crate::playbook;
-use crate::run::{
-    Interrupt, Login, Options, Parts, Past, Person, Privilege, Resumption, Rules, Run, Summary, Terms, WhenDrifted,
-    WhenUnknown,
-};
+use crate::run::{Interrupt, Options, Parts, Past, Person, Resumption, Run, Summary, WhenDrifted, WhenUnknown};
 use crate::template::Engine;
 
 /// When the simulated world began, milliseconds since 1970.
@@ -288,46 +285,5 @@ fn parts(
 }
 
 fn options(plan: &Plan, run: &RunId) -> Options {
-    Options {
-        rules: Rules::Stagger,
-        run_id: run.to_string(),
-        forks: plan.forks,
-        check: false,
-        diff: false,
-        step: false,
-        force_handlers: false,
-        start_at: None,
-        verbosity: 0,
-        extra: Arc::default(),
-        limit: None,
-        tags: Vec::new(),
-        skip_tags: Vec::new(),
-        inventory_sources: Vec::new(),
-        config_file: None,
-        login: Login {
-            connection: "ssh".to_owned(),
-            user: None,
-            password: None,
-            private_key: None,
-            arguments: Vec::new(),
-            check_host_key: true,
-            timeout: Duration::from_secs(10),
-            retries: 0,
-            shell: "/bin/sh".to_owned(),
-        },
-        privilege: Privilege {
-            enabled: false,
-            method: "sudo".to_owned(),
-            user: "root".to_owned(),
-            password: None,
-            executable: None,
-            flags: None,
-        },
-        task_timeout: None,
-        any_errors_fatal: false,
-        gather: false,
-        terms: Terms::default(),
-        planned: None,
-        lease: None,
-    }
+    Options { forks: plan.forks, ..crate::run::fixture::options(run) }
 }

@@ -1,13 +1,12 @@
 //! The scripts on this machine, by each shell, in a folder of their own.
 
 use std::path::Path;
-use std::process::{Command as Process, Stdio};
+use std::process::Command as Process;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::base::Content;
-
-const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
+use crate::transport::fixture::{SHELLS, begin, end};
 
 fn detached(text: &str) -> Detached {
     Detached {
@@ -21,21 +20,11 @@ fn detached(text: &str) -> Detached {
 
 fn started(detached: &Detached, shell: &[&str], roots: &Path, start: bool, wait: u64) -> std::process::Child {
     let script = detached.script(roots.to_str().unwrap(), start, Duration::from_secs(wait)).unwrap();
-    let (program, first) = shell.split_first().unwrap();
-    Process::new(program)
-        .args(first)
-        .args(["-c", script.as_str()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+    begin(shell, &script)
 }
 
 fn found(child: std::process::Child) -> Found {
-    let done = child.wait_with_output().unwrap();
-    let mut output =
-        Output { status: done.status.code().unwrap(), stdout: done.stdout, stderr: done.stderr, ..Output::default() };
+    let mut output = end(child);
     read(&mut output)
 }
 

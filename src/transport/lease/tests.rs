@@ -3,34 +3,16 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command as Process, Stdio};
 use std::time::{Duration as Span, SystemTime};
 
 use super::*;
+use crate::transport::fixture::{SHELLS, begin, end};
 
-const SHELLS: [&[&str]; 3] = [&["dash"], &["bash"], &["busybox", "sh"]];
 const OURS: &str = "00000000010001";
 const THEIRS: &str = "00000000020002";
 
 fn lease(run: &str) -> Lease {
     Lease { run: run.to_owned(), operator: "ann@bastion".to_owned(), what: "up.yml 'x'\n$(id)".to_owned() }
-}
-
-fn begin(shell: &[&str], script: &Script) -> Child {
-    let (program, first) = shell.split_first().unwrap();
-    Process::new(program)
-        .args(first)
-        .args(["-c", script.as_str()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-fn end(child: Child) -> Output {
-    let done = child.wait_with_output().unwrap();
-    Output { status: done.status.code().unwrap(), stdout: done.stdout, stderr: done.stderr, ..Output::default() }
 }
 
 fn said(shell: &[&str], script: &Script) -> String {
