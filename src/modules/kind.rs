@@ -92,6 +92,45 @@ pub(crate) trait State: Debug + Send + Sync {
         Map::new()
     }
 
+    /// What it asks over HTTP, or in several rounds, instead of a probe, given all answers so far of this look; empty when it looks by
+    /// [`Self::probe`], or when there is enough to judge.
+    fn questions(&self, _answers: &[Answer]) -> Vec<Question> {
+        Vec::new()
+    }
+
+    /// What the answers to [`Self::questions`] come to. `memory` is its own between the looks of one try (null at first).
+    fn looked(&self, _answers: &[Answer], _memory: &mut Value) -> Looked {
+        Looked::Seen(Output::default())
+    }
+
+    /// For one that asks questions: how long and how often they are asked until there is something to judge, and again after the
+    /// steps until nothing is missing. The default asks once.
+    fn timing(&self) -> Timing {
+        Timing { delay: Duration::ZERO, within: Duration::ZERO, every: Duration::from_secs(1) }
+    }
+
+    /// Whether it looks at anything.
+    fn looks(&self) -> bool {
+        !self.probe().is_empty() || !self.questions(&[]).is_empty()
+    }
+
+    /// For one that asks questions: judges a look after the steps were done; `outputs` are as for [`Self::finish`], and may hold an
+    /// HTTP request that has no answer. The default wants every act to have succeeded and nothing to be missing.
+    fn settled(&self, change: &Change, outputs: &[Applied], seen: &Output) -> Verdict {
+        let result = match self.finish(change.clone(), outputs) {
+            Ok(result) => result,
+            Err(failure) => return Verdict::Never(failure),
+        };
+        match self.steps(seen) {
+            Ok(left) if left.steps.is_empty() => Verdict::Ready(result),
+            Ok(left) => {
+                let left: Vec<&str> = left.steps.iter().map(|step| step.summary.as_str()).collect();
+                Verdict::NotYet(format!("read back, it is not so yet: it would still {}", left.join(", ")))
+            }
+            Err(failure) => Verdict::Never(failure),
+        }
+    }
+
     /// The result after all steps were done; `outputs` has one for each [`Act::Script`] and [`Act::Fetch`] in order
     /// (scripts without standard input that follow one another may have been joined: then the first has all output).
     /// The default takes the planned result, and fails when a script's status is not zero.
@@ -101,6 +140,17 @@ pub(crate) trait State: Debug + Send + Sync {
     fn finish(&self, change: Change, outputs: &[Applied]) -> Result<Map, Failure> {
         step::finish_by_status(change, outputs)
     }
+}
+
+/// What a state's questions came to.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Looked {
+    /// What [`State::steps`] is to read, in any form that suits it.
+    Seen(Output),
+    /// There is nothing to judge yet, and why: it is asked again until the time is over.
+    NotYet(String),
+    /// It can't be judged any more.
+    Never(Failure),
 }
 
 /// What came of one act.

@@ -117,8 +117,14 @@ pub(crate) enum Act {
         /// The SHA-1 it must have; checked when given.
         sha1: Option<String>,
     },
-    /// An HTTP request that changes something.
-    Http(HttpRequest),
+    /// An HTTP request that changes something: from here first, and where nothing answers, through the SSH connection of the
+    /// inventory host `via` (the task's host when `None`).
+    Http {
+        /// The request.
+        request: HttpRequest,
+        /// Through whom.
+        via: Option<String>,
+    },
 }
 
 /// How TLS is done; files of this machine.

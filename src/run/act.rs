@@ -124,6 +124,7 @@ impl HostTask {
         environment: &[(String, String)],
     ) -> Acted {
         let mut tries = 0;
+        let asks = !state.questions(&[]).is_empty();
         let mut patient = way.clone();
         // What the connection broke in, when it did.
         let trace = Trace::default();
@@ -144,11 +145,14 @@ impl HostTask {
             };
             // It was reached before: from now on a refusal may be one of a sshd that is just being started again.
             patient.target.retries = way.target.retries.max(TRIES_TO_RECONNECT);
-            let probe = state.probe();
             let predicted = if self.check { self.predicted(state) } else { None };
             let seen = match predicted {
                 Some(Some(seen)) => seen,
                 Some(None) => return Acted::unpredictable("it depends on what an earlier task would change"),
+                None if asks => match self.look_by_questions(state, way).await {
+                    Ok(seen) => seen,
+                    Err(acted) => return acted,
+                },
                 None => match self.look_alone(connection.as_ref(), way, environment, state, &trace).await {
                     Ok(seen) => seen,
                     // Looking changes nothing, so it can be done again.
@@ -201,7 +205,7 @@ impl HostTask {
                 Err(failure) => return Acted { steps, ..Acted::failed(failure) },
             };
             if self.check {
-                return self.preview(state, !probe.is_empty(), &seen, change, steps);
+                return self.preview(state, &seen, change, steps);
             }
             if let Some(refused) = self.unplanned(&change.steps) {
                 return refused;
@@ -242,7 +246,12 @@ impl HostTask {
             }
             match done {
                 Ok(outputs) => {
-                    let acted = match state.finish(change, &outputs) {
+                    let finished = if asks {
+                        self.settle_change(state, &change, &outputs, way).await
+                    } else {
+                        state.finish(change, &outputs)
+                    };
+                    let acted = match finished {
                         Ok(result) => Acted::new(changed(&result), result),
                         Err(failure) => Acted::failed(failure),
                     };
@@ -294,6 +303,12 @@ impl HostTask {
         way: &Way,
         environment: &[(String, String)],
     ) -> Result<Result<Vec<StepLine>, Failure>, String> {
+        if !state.questions(&[]).is_empty() {
+            return Ok(match self.look_by_questions(state, way).await {
+                Ok(seen) => state.steps(&seen).map(|change| change.steps.iter().map(|step| self.line(step)).collect()),
+                Err(acted) => Err(Failure { message: acted.message, result: acted.result }),
+            });
+        }
         let connection = self.run.connection(&self.target, way).await.map_err(|reason| reason.to_string())?;
         let command = self.look_command(way, environment, &state.probe(), state.keep());
         let seen = connection.run(&command).await.map_err(|lost| lost.to_string())?;
@@ -301,12 +316,12 @@ impl HostTask {
     }
 
     /// Check mode: what would be done, and what the host would look like then.
-    fn preview(&self, state: &dyn State, looked: bool, seen: &Output, change: Change, steps: Vec<StepLine>) -> Acted {
+    fn preview(&self, state: &dyn State, seen: &Output, change: Change, steps: Vec<StepLine>) -> Acted {
         let opaque = change.steps.iter().find(|step| step.opaque).map(|step| step.summary.clone());
         {
             let mut host = self.target.state();
             host.would_change = true;
-            if looked {
+            if state.looks() {
                 let known = opaque.is_none();
                 host.predicted
                     .extend(state.leaves(seen, &change).into_iter().map(|(s, answer)| (s, answer.filter(|_| known))));
@@ -363,8 +378,8 @@ impl HostTask {
                         break;
                     }
                 }
-                Act::Http(request) => {
-                    let answer = self.http(request, None, way).await;
+                Act::Http { request, via } => {
+                    let answer = self.http(request, via.as_deref(), way).await;
                     let failed = answer.is_err();
                     outputs.push(Applied::Http(answer));
                     if failed {

@@ -22,9 +22,6 @@ const DIRECT: Duration = Duration::from_secs(2);
 /// readings before they believe one, and one lost answer is no verdict.
 const GLANCES: u32 = 3;
 
-/// How many rounds of questions a gate may ask in one look.
-const ROUNDS: usize = 16;
-
 impl HostTask {
     /// Asks until it holds, can't hold any more, or the time is over.
     pub(super) async fn gate(&self, gate: &dyn Gate, way: &Way) -> Acted {
@@ -36,15 +33,7 @@ impl HostTask {
             return Acted::failed(Failure::new("interrupted while it waited"));
         }
         loop {
-            let mut answers = Vec::new();
-            for _ in 0..ROUNDS {
-                let questions = gate.questions(&answers);
-                if questions.is_empty() {
-                    break;
-                }
-                let asked = questions.into_iter().map(|question| self.answer(question, way));
-                answers.extend(futures::future::join_all(asked).await);
-            }
+            let answers = self.rounds(way, |answers| gate.questions(answers)).await;
             let elapsed = began.elapsed();
             let why = match gate.judge(&answers, &mut memory, elapsed) {
                 Verdict::Ready(result) => return Acted::new(Status::Ok, result),

@@ -29,6 +29,7 @@ mod host;
 mod items;
 mod keep;
 mod lease;
+mod look;
 mod meta;
 mod obey;
 mod outcome;

@@ -252,7 +252,7 @@ impl BatchRun {
             else {
                 continue;
             };
-            if state.probe().is_empty() {
+            if !state.looks() {
                 continue;
             }
             let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name).to_owned();

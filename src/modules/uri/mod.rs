@@ -263,7 +263,7 @@ impl State for Uri {
         let step = Step {
             summary: format!("{} {}", self.request.method, self.request.url),
             diff: None,
-            act: Act::Http(self.request.clone()),
+            act: Act::Http { request: self.request.clone(), via: None },
             opaque: true,
             once: true,
             by_hand: None,

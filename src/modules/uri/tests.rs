@@ -29,7 +29,7 @@ fn looked(arguments: Value, answered: Result<HttpResponse, String>) -> Verdict {
 fn request(arguments: Value) -> HttpRequest {
     match bind(&SPEC, arguments, &Fixture::default()).expect("binds") {
         Bound::State(state) => match state.steps(&Output::default()).expect("a step").steps.remove(0).act {
-            Act::Http(request) => request,
+            Act::Http { request, .. } => request,
             other => panic!("{other:?}"),
         },
         Bound::Gate(gate) => match gate.questions(&[]).remove(0) {

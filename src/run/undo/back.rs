@@ -177,7 +177,7 @@ impl HostTask {
         task.settle(&self.room).await.map_err(|trouble| cannot(&said(trouble)))?;
         let ready = task.bind(&self.room).await.map_err(|trouble| cannot(&said(trouble)))?;
         let Ready::Bound { bound: Bound::State(state), way, environment, .. } = ready else { return Ok(()) };
-        if state.probe().is_empty() {
+        if !state.looks() {
             return Ok(());
         }
         let steps = task.missing(state.as_ref(), &way, &environment).await.map_err(|why| cannot(&why))?;

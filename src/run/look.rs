@@ -1,0 +1,117 @@
+//! States that look by questions: asked until there is something to judge, and after the steps until nothing is missing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::act::Acted;
+use super::attempt::HostTask;
+use super::connect::Way;
+use crate::base::{Map, Output, Value, render_duration};
+use crate::event::EventKind;
+use crate::modules::{Answer, Applied, Change, Failure, Looked, Question, State, Verdict};
+
+/// How many rounds of questions may be asked in one look.
+const ROUNDS: usize = 16;
+
+/// The shortest pause between two looks.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+impl HostTask {
+    /// One look: rounds of questions until there are enough answers.
+    pub(super) async fn rounds(&self, way: &Way, next: impl Fn(&[Answer]) -> Vec<Question>) -> Vec<Answer> {
+        let mut answers = Vec::new();
+        for _ in 0..ROUNDS {
+            let questions = next(&answers);
+            if questions.is_empty() {
+                break;
+            }
+            let asked = questions.into_iter().map(|question| self.answer(question, way));
+            answers.extend(futures::future::join_all(asked).await);
+        }
+        answers
+    }
+
+    /// Looks until there is something to judge.
+    ///
+    /// # Errors
+    /// There is nothing within the state's time, or there can't be any.
+    pub(super) async fn look_by_questions(&self, state: &dyn State, way: &Way) -> Result<Output, Acted> {
+        let began = Instant::now();
+        let mut memory = Value::Null;
+        loop {
+            let answers = self.rounds(way, |answers| state.questions(answers)).await;
+            match state.looked(&answers, &mut memory) {
+                Looked::Seen(seen) => return Ok(seen),
+                Looked::Never(failure) if self.check && self.target.state().would_change => {
+                    return Err(Acted::unpredictable(format!("not now: {}", failure.message)));
+                }
+                Looked::Never(failure) => return Err(Acted::failed(failure)),
+                Looked::NotYet(why) if self.check => return Err(Acted::unpredictable(format!("would wait: {why}"))),
+                Looked::NotYet(why) => self.wait_on(state, &why, began).await.map_err(Acted::failed)?,
+            }
+        }
+    }
+
+    /// Looks after the steps until nothing is missing.
+    ///
+    /// # Errors
+    /// Something still is when the state's time is over, or it can't come to that.
+    pub(super) async fn settle_change(
+        &self,
+        state: &dyn State,
+        change: &Change,
+        outputs: &[Applied],
+        way: &Way,
+    ) -> Result<Map, Failure> {
+        let began = Instant::now();
+        let mut memory = Value::Null;
+        loop {
+            let answers = self.rounds(way, |answers| state.questions(answers)).await;
+            let why = match state.looked(&answers, &mut memory) {
+                Looked::Seen(seen) => match state.settled(change, outputs, &seen) {
+                    Verdict::Ready(result) => return Ok(result),
+                    Verdict::Never(failure) => return Err(failure),
+                    Verdict::NotYet(why) => why,
+                },
+                Looked::Never(failure) => return Err(failure),
+                Looked::NotYet(why) => why,
+            };
+            self.wait_on(state, &why, began).await?;
+        }
+    }
+
+    /// Says why it waits, and waits for the next look.
+    ///
+    /// # Errors
+    /// The time is over, or the run is cut off.
+    async fn wait_on(&self, state: &dyn State, why: &str, began: Instant) -> Result<(), Failure> {
+        let timing = state.timing();
+        let elapsed = began.elapsed();
+        if elapsed >= timing.within {
+            let waited = if timing.within.is_zero() {
+                String::new()
+            } else {
+                format!(" (waited {})", render_duration(elapsed))
+            };
+            return Err(Failure::new(format!("{why}{waited}")));
+        }
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        if !self.glance && !self.quiet {
+            self.run.bus.emit(EventKind::Waiting {
+                key: self.key.clone(),
+                host: self.host.name.clone(),
+                module: self.task.module.name.to_owned(),
+                why: why.to_owned(),
+                waited: millis(elapsed),
+                within: millis(timing.within),
+            });
+        }
+        let left = timing.within.saturating_sub(elapsed);
+        if self.pause(timing.every.min(left).max(SHORTEST)).await {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("interrupted while it waited: {why}")))
+        }
+    }
+}
