@@ -178,7 +178,7 @@ impl Host {
                     output.stdout.clear();
                     output
                 }
-                Act::Http(_) => panic!("no HTTP here"),
+                Act::Http { .. } => panic!("no HTTP here"),
             };
             let failed = output.status != 0;
             outputs.push(Applied::Output(output));

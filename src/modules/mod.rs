@@ -62,7 +62,8 @@ mod wait_for_connection;
 pub(crate) use arguments::{Arguments, broken_rules, convert, find_option, to_bool};
 pub(crate) use controller::{Controller, Folder, LocalEntry, TemplateOptions};
 pub(crate) use kind::{
-    Answer, Applied, Bound, Build, Course, Done, Effect, Failure, Gate, Looked, Meta, Question, State, Timing, Verdict, Znode,
+    Answer, Applied, Bound, Build, Course, Done, Effect, Failure, Gate, Looked, Meta, Question, State, Timing, Verdict,
+    Znode,
 };
 pub(crate) use spec::{ModuleSpec, Opt, OptKind, Rule};
 pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step, Tls};

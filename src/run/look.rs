@@ -89,11 +89,8 @@ impl HostTask {
         let timing = state.timing();
         let elapsed = began.elapsed();
         if elapsed >= timing.within {
-            let waited = if timing.within.is_zero() {
-                String::new()
-            } else {
-                format!(" (waited {})", render_duration(elapsed))
-            };
+            let waited =
+                if timing.within.is_zero() { String::new() } else { format!(" (waited {})", render_duration(elapsed)) };
             return Err(Failure::new(format!("{why}{waited}")));
         }
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
