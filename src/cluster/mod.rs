@@ -4,4 +4,5 @@
 //! here came from a host or a daemon and may be garbage: a parser gives an error, never a panic, and keeps a bound.
 //! The modules of a playbook ask the questions and bring the answers here.
 
+pub(crate) mod dcos;
 pub(crate) mod mesos;
