@@ -5,4 +5,5 @@
 //! The modules of a playbook ask the questions and bring the answers here.
 
 pub(crate) mod dcos;
+pub(crate) mod elastic;
 pub(crate) mod mesos;
