@@ -11,6 +11,8 @@ mod explain;
 mod index;
 mod node;
 mod order;
+#[cfg(test)]
+mod recorded;
 mod setting;
 mod shard;
 mod start_failure;
@@ -31,8 +33,4 @@ pub(crate) use start_failure::why_it_ended;
 pub(crate) use stop::{Cluster, Refusal, Stop, may_stop};
 pub(crate) use table::{Api, api, path, rolls};
 pub(crate) use version::Version;
-
-#[cfg(test)]
-mod recorded;
-
 pub(crate) use wait::{joined, recovered};
