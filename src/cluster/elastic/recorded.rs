@@ -53,15 +53,8 @@ impl Look {
 
     fn refused(&self, node: &str, to: Version, change: impl FnOnce(&mut Stop<'_>)) -> Vec<&'static str> {
         let out = ["r0".to_owned()];
-        let mut stop = Stop {
-            node,
-            to,
-            expected: 3,
-            may_be_out: &out,
-            any_order: false,
-            switched_off: false,
-            few_masters: false,
-        };
+        let mut stop =
+            Stop { node, to, expected: 3, may_be_out: &out, any_order: false, switched_off: false, few_masters: false };
         change(&mut stop);
         may_stop(&self.cluster(), &stop).into_iter().map(|refusal| refusal.predicate).collect()
     }
