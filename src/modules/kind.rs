@@ -131,6 +131,12 @@ pub(crate) trait State: Debug + Send + Sync {
         }
     }
 
+    /// For one that asks questions: whether what was seen after the steps calls for steps again rather than for waiting (another
+    /// program undid them meanwhile). It is then looked at and done anew, within the same time.
+    fn begins_again(&self, _seen: &Output) -> bool {
+        false
+    }
+
     /// The result after all steps were done; `outputs` has one for each [`Act::Script`] and [`Act::Fetch`] in order
     /// (scripts without standard input that follow one another may have been joined: then the first has all output).
     /// The default takes the planned result, and fails when a script's status is not zero.

@@ -66,7 +66,7 @@ pub(crate) use kind::{
     Znode,
 };
 pub(crate) use spec::{ModuleSpec, Opt, OptKind, Rule};
-pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step, Tls};
+pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step, Tls, TokenLogin};
 
 /// Every module, by name.
 pub(crate) const REGISTRY: &[&ModuleSpec] = &[

@@ -165,6 +165,20 @@ pub(crate) struct HttpRequest {
     pub(crate) keep: usize,
     /// For `https://`: whom to trust, and who we are.
     pub(crate) tls: Box<Tls>,
+    /// A token that goes with it, and how another one is got when it has expired.
+    pub(crate) login: Option<Box<TokenLogin>>,
+}
+
+/// A token in the header `Authorization`, renewed when the answer is 401: nothing was done then, so the request is sent again once.
+/// A run asks for one token a place and user, and keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenLogin {
+    /// What stands before it in the header: `token=`.
+    pub(crate) prefix: &'static str,
+    /// The token to begin with.
+    pub(crate) token: Option<Secret>,
+    /// Where a JSON body is sent that is answered with `{"token": …}`, and that body; `None` where no other token can be got.
+    pub(crate) renew: Option<(String, Secret)>,
 }
 
 impl HttpRequest {
@@ -180,6 +194,7 @@ impl HttpRequest {
             redirects: 0,
             keep: 64 << 20,
             tls: Box::default(),
+            login: None,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::attempt::HostTask;
 use super::bind::blocking;
 use super::by_hand;
@@ -124,7 +126,7 @@ impl HostTask {
         environment: &[(String, String)],
     ) -> Acted {
         let mut tries = 0;
-        let asks = !state.questions(&[]).is_empty();
+        let (asks, asked) = (!state.questions(&[]).is_empty(), Instant::now());
         let mut patient = way.clone();
         // What the connection broke in, when it did.
         let trace = Trace::default();
@@ -149,7 +151,7 @@ impl HostTask {
             let seen = match predicted {
                 Some(Some(seen)) => seen,
                 Some(None) => return Acted::unpredictable("it depends on what an earlier task would change"),
-                None if asks => match self.look_by_questions(state, way).await {
+                None if asks => match self.look_by_questions(state, way, asked).await {
                     Ok(seen) => seen,
                     Err(acted) => return acted,
                 },
@@ -247,7 +249,11 @@ impl HostTask {
             match done {
                 Ok(outputs) => {
                     let finished = if asks {
-                        self.settle_change(state, &change, &outputs, way).await
+                        match self.settle_change(state, &change, &outputs, way, asked).await {
+                            Ok(None) => continue,
+                            Ok(Some(result)) => Ok(result),
+                            Err(failure) => Err(failure),
+                        }
                     } else {
                         state.finish(change, &outputs)
                     };
@@ -304,7 +310,7 @@ impl HostTask {
         environment: &[(String, String)],
     ) -> Result<Result<Vec<StepLine>, Failure>, String> {
         if !state.questions(&[]).is_empty() {
-            return Ok(match self.look_by_questions(state, way).await {
+            return Ok(match self.look_by_questions(state, way, Instant::now()).await {
                 Ok(seen) => state.steps(&seen).map(|change| change.steps.iter().map(|step| self.line(step)).collect()),
                 Err(acted) => Err(Failure { message: acted.message, result: acted.result }),
             });

@@ -149,8 +149,8 @@ impl HostTask {
         }
     }
 
-    /// Sends a request, and follows redirects as far as it allows.
-    pub(super) async fn http(
+    /// Sends a request as it stands, and follows redirects as far as it allows.
+    pub(super) async fn send(
         &self,
         request: &HttpRequest,
         via: Option<&str>,

@@ -36,8 +36,12 @@ impl HostTask {
     ///
     /// # Errors
     /// There is nothing within the state's time, or there can't be any.
-    pub(super) async fn look_by_questions(&self, state: &dyn State, way: &Way) -> Result<Output, Acted> {
-        let began = Instant::now();
+    pub(super) async fn look_by_questions(
+        &self,
+        state: &dyn State,
+        way: &Way,
+        began: Instant,
+    ) -> Result<Output, Acted> {
         let mut memory = Value::Null;
         loop {
             let answers = self.rounds(way, |answers| state.questions(answers)).await;
@@ -53,7 +57,7 @@ impl HostTask {
         }
     }
 
-    /// Looks after the steps until nothing is missing.
+    /// Looks after the steps until nothing is missing; `None` when they have to be done again.
     ///
     /// # Errors
     /// Something still is when the state's time is over, or it can't come to that.
@@ -63,15 +67,18 @@ impl HostTask {
         change: &Change,
         outputs: &[Applied],
         way: &Way,
-    ) -> Result<Map, Failure> {
-        let began = Instant::now();
+        began: Instant,
+    ) -> Result<Option<Map>, Failure> {
         let mut memory = Value::Null;
         loop {
             let answers = self.rounds(way, |answers| state.questions(answers)).await;
             let why = match state.looked(&answers, &mut memory) {
                 Looked::Seen(seen) => match state.settled(change, outputs, &seen) {
-                    Verdict::Ready(result) => return Ok(result),
+                    Verdict::Ready(result) => return Ok(Some(result)),
                     Verdict::Never(failure) => return Err(failure),
+                    Verdict::NotYet(_) if began.elapsed() < state.timing().within && state.begins_again(&seen) => {
+                        return Ok(None);
+                    }
                     Verdict::NotYet(why) => why,
                 },
                 Looked::Never(failure) => return Err(failure),

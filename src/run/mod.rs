@@ -5,6 +5,7 @@
 //! again; an opaque command becomes [`crate::event::Status::Unknown`].
 
 mod act;
+mod added;
 mod archives;
 mod arguments;
 mod ask;
@@ -29,6 +30,7 @@ mod host;
 mod items;
 mod keep;
 mod lease;
+mod login;
 mod look;
 mod meta;
 mod obey;
@@ -210,6 +212,8 @@ pub(crate) struct Run {
     /// Wall time, for results.
     pub(super) clock: crate::event::Clock,
     pub(crate) masker: Masker,
+    /// Tokens that it was given over HTTP.
+    tokens: login::Tokens,
     /// What an earlier process of this run did.
     pub(super) resumption: Option<Resumption>,
     /// What has to be taken back.
@@ -307,6 +311,7 @@ impl Run {
             archives: Archives::default(),
             clock: parts.clock,
             masker: parts.masker,
+            tokens: login::Tokens::default(),
             resumption: parts.resumption,
             ledger,
             inventory: RwLock::new(parts.inventory),

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use super::added::Added;
 use super::undo::Pending;
 use crate::base::{Map, PlayId, Value};
 use crate::event::{Event, EventKind, Status, StepLine, TaskKey};
@@ -30,6 +31,7 @@ pub(crate) struct Past {
     tasks: HashMap<TaskKey, (String, String)>,
     hosts: HashMap<String, Trail>,
     undos: Pending,
+    pub(super) added: Added,
     /// Tasks whose change was taken back while their host had more to do: it goes on under the setting again.
     again: HashSet<(TaskKey, String)>,
     /// Milliseconds since the run began, as the last event has it.
@@ -97,6 +99,7 @@ impl Past {
 
     fn take(&mut self, order: usize, kind: EventKind) {
         self.undos.on(&kind);
+        self.added.on(&kind);
         match kind {
             EventKind::RunStarted { pinned, .. } => self.pinned = pinned,
             EventKind::Resumed { pinned, .. } => {

@@ -97,9 +97,10 @@ impl std::fmt::Debug for Claim {
 }
 
 impl Run {
-    /// Takes from the journal who was left out.
+    /// Takes from the journal who was added and who was left out.
     pub(super) fn take_up(&self) {
         let Some(Resumption { past, .. }) = &self.resumption else { return };
+        self.add_again(&past.added);
         for host in past.skipped().keys() {
             self.hosts.get(host).state().standing = Standing::LeftOut;
         }

@@ -309,3 +309,19 @@ fn a_secret_that_the_journal_does_not_keep_is_worked_out_again_or_refused() {
     let ran = again(lost);
     assert_eq!(ran.undone()[0], "h1 raw: false", "what was registered is gone");
 }
+
+#[test]
+fn a_host_that_was_added_is_there_again_when_something_on_it_is_taken_back() {
+    let text = "- hosts: h1\n  tasks:\n    - add_host: {name: \"{{ item }}\", groups: nodes, rack: 7}\n      loop: [n1, n2]\n- hosts: nodes\n  tasks:\n    - raw: stop\n      undo: {raw: back}\n    - raw: work\n";
+    let first = run_with(text, &Setting { hosts: "h1,", ..Setting::default() }, fake());
+    assert!(first.done().contains(&"n1:work".to_owned()), "{:?}", first.done());
+    let mut added = added::Added::default();
+    for event in &first.events {
+        added.on(&serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap());
+    }
+    let (run, ..) = prepared(text, &Setting { hosts: "h1,", ..Setting::default() }, fake());
+    assert!(!run.inventory().contains("n1"));
+    run.add_again(&added);
+    assert!(run.inventory().contains("n1") && run.inventory().contains("n2"));
+    assert_eq!(run.inventory().group_hosts("nodes"), Some(vec!["n1", "n2"]));
+}
