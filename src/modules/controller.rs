@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Failure, archive};
-use crate::base::{LocalFile, Value};
+use crate::base::{LocalFile, Secret, Value};
 
 /// Which folder a local file is looked for in, before the playbook's own folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,4 +100,7 @@ pub(crate) trait Controller: Send + Sync {
 
     /// `-v` count.
     fn verbosity(&self) -> u8;
+
+    /// Keeps a text out of everything that is shown or written down from now on.
+    fn hide(&self, secret: &Secret);
 }

@@ -122,8 +122,14 @@ fn an_edit_reaches_the_file_unless_someone_else_was_there() {
 }
 
 /// Modules whose hosts must be a cluster: they are tested with the rehearsal of one.
-const OF_A_CLUSTER: &[&str] =
-    &["mesos_facts", "mesos_master_gone", "mesos_master_ready", "mesos_preflight", "mesos_slave_ready"];
+const OF_A_CLUSTER: &[&str] = &[
+    "mesos_authenticated",
+    "mesos_facts",
+    "mesos_master_gone",
+    "mesos_master_ready",
+    "mesos_preflight",
+    "mesos_slave_ready",
+];
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test reads its cases")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::archive::{self, Archive, Format};
 use super::{Arguments, Bound, Controller, Done, Failure, Folder, Gate, LocalEntry, ModuleSpec, TemplateOptions};
-use crate::base::{Content, LocalFile, Map, Output, Script, Value};
+use crate::base::{Content, LocalFile, Map, Output, Script, Secret, Value};
 
 /// What tests give a module.
 #[derive(Debug, Default)]
@@ -96,6 +96,7 @@ impl Controller for Fixture {
     fn wants_diff(&self) -> bool {
         self.diff
     }
+    fn hide(&self, _secret: &Secret) {}
     fn verbosity(&self) -> u8 {
         0
     }

@@ -31,6 +31,8 @@ mod file;
 mod file_foresee;
 mod file_link;
 mod lineinfile;
+mod mesos_authenticated;
+mod mesos_credentials;
 mod mesos_facts;
 mod mesos_flags;
 mod mesos_ground;
@@ -79,6 +81,8 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &fetch::SPEC,
     &file::SPEC,
     &lineinfile::SPEC,
+    &mesos_authenticated::SPEC,
+    &mesos_credentials::SPEC,
     &mesos_facts::SPEC,
     &mesos_flags::SPEC,
     &mesos_master_gone::SPEC,
@@ -123,6 +127,7 @@ const ONLY_LOOK: &[&str] = &[
     "debug",
     "fail",
     "fetch",
+    "mesos_authenticated",
     "mesos_facts",
     "mesos_master_gone",
     "mesos_master_ready",

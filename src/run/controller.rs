@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::render::Room;
-use crate::base::{LocalFile, Scope as _, Span, Value, Var};
+use crate::base::{LocalFile, Scope as _, Secret, Span, Value, Var};
 use crate::modules::archive::Archive;
 use crate::modules::{Controller, Failure, Folder, LocalEntry, TemplateOptions};
 use crate::template;
@@ -255,6 +255,10 @@ impl Controller for Here {
 
     fn verbosity(&self) -> u8 {
         self.room.run.options.verbosity
+    }
+
+    fn hide(&self, secret: &Secret) {
+        self.room.run.masker.add(secret);
     }
 }
 

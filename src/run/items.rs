@@ -380,6 +380,7 @@ impl modules::Controller for Nobody {
     fn wants_diff(&self) -> bool {
         false
     }
+    fn hide(&self, _secret: &crate::base::Secret) {}
     fn verbosity(&self) -> u8 {
         0
     }

@@ -94,3 +94,45 @@ fn no_password_is_on_a_command_line_of_the_host() {
     run.until_said("CHANGED");
     run.end(20);
 }
+
+#[test]
+fn credentials_of_frameworks_are_hidden_without_being_told_to() {
+    let hosts = Rehearsal::shared();
+    for (output, words) in [("human", &["--check"][..]), ("plain", &[]), ("json", &[]), ("ansible", &["--check"])] {
+        let place = hosts.place("deputy");
+        place.write("become", &hosts.password());
+        place.write("framework", "f1 poison-file\n");
+        let file = format!("/tmp/credentials-{output}");
+        place.write(
+            "play.yml",
+            &format!(
+                "- hosts: calm\n  tasks:\n    - mesos_credentials: {{version: 0.15.0, path: {file}, credentials: {{f1: poison-inline, visible-name: \"{{{{ word }}}}\"}}}}\n      register: said\n    - debug: {{var: said}}\n    - mesos_credentials: {{version: 0.15.0, path: {file}, src: framework}}\n      diff: true\n    - mesos_credentials: {{version: 0.14.2, path: {file}, credentials: {{f1: poison-inline}}}}\n      ignore_errors: true\n      vars: {{unused: 1}}\n"
+            )
+            .replace("version: 0.14.2", "version: \"{{ '0.14.2' }}\""),
+        );
+        let mut call = vec![
+            "run",
+            "play.yml",
+            "-i",
+            "hosts.yml",
+            "-vvv",
+            "--diff",
+            "--output",
+            output,
+            "-e",
+            "{\"word\": \"poison-word\"}",
+        ];
+        call.extend(words);
+        let said = place.call("stagger", &call);
+        assert_eq!(said.code, 0, "{output}: {}{}", said.out, said.err);
+        let text = everything(&place, &said);
+        assert!(said.out.contains("visible-name") && text.contains("knows no credentials"), "{output}: {text}");
+        let shown = text.replace(call[9], "").replace(&call[9].replace('"', "\\\""), "");
+        for secret in ["poison-inline", "poison-file", "poison-word"] {
+            assert!(!shown.contains(secret), "{output}: {secret} in:\n{}", around(&shown, secret));
+        }
+        if words.is_empty() {
+            assert_eq!(hosts.on("calm", &format!("stat -c %a {file}; cat {file}")).trim(), "600\nf1 poison-file");
+        }
+    }
+}

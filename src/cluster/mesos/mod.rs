@@ -7,6 +7,8 @@
 //! answers itself.
 
 mod adopted;
+mod authenticated;
+mod credentials;
 mod duty;
 mod fatal;
 mod flag_table;
@@ -21,6 +23,10 @@ mod wish;
 mod zookeeper;
 
 pub(crate) use adopted::{Convention, Found, Host, Paths, Setting, command_line, read_host};
+pub(crate) use authenticated::{Authentication, Authentications, read_authentications};
+pub(crate) use credentials::{
+    CredentialsForm, check_credentials, credentials_of, parse_credentials, render_credentials,
+};
 pub(crate) use duty::{check_set, unknown_flag};
 pub(crate) use fatal::{FatalKind, last_fatal, said_reregistered};
 pub(crate) use flag_table::{Daemon, FlagInfo, FlagType, Release, flag, flag_names};
