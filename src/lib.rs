@@ -30,6 +30,7 @@ mod report;
 mod run;
 mod template;
 mod transport;
+mod vault;
 mod yaml;
 
 use std::ffi::OsString;

@@ -5,12 +5,14 @@
 mod yaml;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use indexmap::IndexSet;
 use serde_json::json;
 
+use super::vault::keys;
 use super::{complain, extra, print, session};
-use crate::base::{Map, Node, NodeKind, Span, Value, to_text};
+use crate::base::{Map, Masker, Node, NodeKind, Span, Value, to_text};
 use crate::cli::{Exit, InventoryRequest, InventoryView, Rules};
 use crate::config::{Config, DEFAULT_INVENTORY, Places};
 use crate::diag::{Diagnostic, Severity, Sources, did_you_mean, render_all};
@@ -97,6 +99,10 @@ fn answer(
     if any_error(found) {
         return Err((Exit::Input, Vec::new()));
     }
+    let masker = Masker::default();
+    let keyring = keys::keyring(&request.vault, config, &masker)
+        .map_err(|(reason, exit)| (exit, vec![Diagnostic::error(reason, Span::NONE)]))?;
+    sources.unlock_with(Arc::new(keyring));
     let (extra, wrong) = extra::read(sources, &request.extra_vars);
     found.extend(wrong);
     let mut specs = request.inventory.clone();

@@ -28,6 +28,7 @@ mod status;
 mod still;
 mod targets;
 mod undone;
+mod vault;
 mod view;
 
 use std::ffi::OsString;

@@ -9,8 +9,9 @@ use std::time::Duration;
 use super::operator::operator;
 use super::pinned::{directory, pinned};
 use super::plan::Watch;
+use super::vault::keys;
 use super::{control, ending, extra, lock, person, signals, view};
-use crate::base::{Masker, RunId, Secret};
+use crate::base::{Masker, RunId, Secret, Unlock};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
 use crate::diag::{Diagnostic, Severity, Sources, render_all};
@@ -39,6 +40,10 @@ pub(super) struct Session {
     /// An inventory can't be read, or only in part.
     pub(super) inventory_wrong: bool,
     pub(super) colour: bool,
+    /// What must not be shown.
+    pub(super) masker: Masker,
+    /// Why there are no vault passwords where some were named: all that is encrypted would be told as wrong.
+    pub(super) no_keys: Option<keys::Failure>,
 }
 
 /// The environment as text; what isn't UTF-8 is left out.
@@ -52,6 +57,17 @@ impl Session {
         let sources = Arc::new(Sources::new());
         let environment = environment();
         let (config, mut wrong) = Config::load(&sources, &environment, &Places::of(&environment));
+        let masker = Masker::default();
+        let mut engine = Engine::new();
+        let mut no_keys = None;
+        match keys::keyring(&common.vault, &config, &masker) {
+            Ok(keyring) => {
+                let keyring = Arc::new(keyring);
+                sources.unlock_with(Arc::clone(&keyring) as Arc<dyn Unlock>);
+                engine = engine.unlock_with(keyring);
+            }
+            Err(failure) => no_keys = Some(failure),
+        }
         let (extra, found) = extra::read(&sources, &common.extra_vars);
         wrong.extend(found);
         let given = if common.inventory.is_empty() { config.inventory.clone() } else { common.inventory.clone() };
@@ -74,7 +90,7 @@ impl Session {
         let colour = view::wants_colour(common, &config, std::io::stderr().is_terminal());
         Self {
             sources,
-            engine: Arc::new(Engine::new()),
+            engine: Arc::new(engine),
             config,
             inventory,
             inventory_sources: given,
@@ -85,6 +101,8 @@ impl Session {
             missing,
             inventory_wrong,
             colour,
+            masker,
+            no_keys,
         }
     }
 
@@ -98,6 +116,10 @@ impl Session {
 
     /// Shows what is wrong so far; gives the exit code when something is an error.
     pub(super) fn complain(&mut self) -> Option<Exit> {
+        if let Some((reason, exit)) = self.no_keys.take() {
+            super::complain(&format!("error: {reason}\nNothing was done and no host was contacted.\n"));
+            return Some(exit);
+        }
         if self.wrong.is_empty() {
             return None;
         }
@@ -108,7 +130,7 @@ impl Session {
             place.map(|span| (span.source.0, span.start))
         });
         let errors = wrong.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
-        super::complain(&render_all(&wrong, &self.sources, self.colour));
+        super::complain(&self.masker.mask(&render_all(&wrong, &self.sources, self.colour)));
         if errors == 0 {
             return None;
         }
@@ -170,7 +192,7 @@ impl Session {
         let again = how.again.as_ref();
         let clock = Clock::start().after(again.map_or(0, |again| again.resumption.past.elapsed()));
         let run_id = again.map_or_else(|| RunId::new(clock.started_at(), chance()), |again| again.folder.id.clone());
-        let masker = Masker::default();
+        let masker = self.masker.clone();
         // Before anything is said: the command line and variables that are shown may hold them.
         let asked = [&passwords.ssh, &passwords.sudo].into_iter().flatten().cloned();
         for secret in asked.chain(extra::secrets(&self.extra)).chain(self.login_secrets()) {

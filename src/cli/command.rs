@@ -13,7 +13,7 @@ use super::looking::{self, ReplayFlags, RunsFlags, ShowFlags, StatusFlags};
 use super::plan::{KeptFlag, PLAN_EXAMPLES, PlanFlags};
 use super::request::{
     Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, PlanRequest, Privilege, Request,
-    Rules, RunRequest, Terms,
+    Rules, RunRequest, Terms, VaultKeys,
 };
 use super::rollback::{ROLLBACK_EXAMPLES, RollbackFlags};
 use super::{Message, Name};
@@ -278,7 +278,10 @@ fn run(flags: RunFlags, terms: Terms, plan: Option<std::path::PathBuf>, rules: R
         force_handlers: tasks.force_handlers,
         terms,
         plan,
-        common: common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view),
+        common: Common {
+            vault: flags.vault.keys()?,
+            ..common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view)
+        },
     })
 }
 
@@ -311,7 +314,10 @@ fn exec(flags: ExecFlags, rules: Rules) -> Result<Request, String> {
         playbook_dir: flags.playbook_dir,
         list_hosts: flags.list_hosts,
         looks: false,
-        common: common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view),
+        common: Common {
+            vault: flags.vault.keys()?,
+            ..common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view)
+        },
     }))
 }
 
@@ -338,6 +344,7 @@ fn inventory(flags: InventoryFlags, rules: Rules) -> Result<Request, String> {
         export: flags.export,
         output: flags.output,
         playbook_dir: flags.playbook_dir,
+        vault: flags.vault.keys()?,
         verbosity: flags.verbose,
     }))
 }
@@ -370,6 +377,7 @@ fn common(
         flush_cache: work.flush_cache,
         connect: self::connect(connect),
         privilege: self::privilege(privilege),
+        vault: VaultKeys::default(),
         verbosity: view.verbose,
         output: view.output.map(OutputFlag::form),
         colour: match (view.nocolor, view.color) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use super::request::OutputForm;
+use super::request::{OutputForm, VaultKeys};
 
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Which hosts")]
@@ -92,15 +92,37 @@ pub(super) struct PrivilegeFlags {
     pub(super) become_password_file: Option<PathBuf>,
 }
 
+/// Where vault passwords come from.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Vault passwords")]
+pub(super) struct VaultKeyFlags {
+    /// Ask for the vault password
+    #[arg(short = 'J', long = "ask-vault-password", visible_alias = "ask-vault-pass")]
+    pub(super) ask_vault_password: bool,
+    /// [LABEL@]FILE, script or `prompt`; may be repeated
+    #[arg(long, value_name = "ID", action = ArgAction::Append)]
+    pub(super) vault_id: Vec<String>,
+    /// Read it from a file, or from what it prints if executable; may be repeated
+    #[arg(long = "vault-password-file", visible_alias = "vault-pass-file", value_name = "FILE", action = ArgAction::Append)]
+    pub(super) vault_password_file: Vec<PathBuf>,
+}
+
+impl VaultKeyFlags {
+    /// As the request has it.
+    ///
+    /// # Errors
+    /// A label that can't be written into a vault's first line.
+    pub(super) fn keys(self) -> Result<VaultKeys, String> {
+        if let Some(wrong) = self.vault_id.iter().find(|id| id.contains(';')) {
+            return Err(format!("'{wrong}' is not a valid vault id. The character ';' is not allowed in vault ids"));
+        }
+        Ok(VaultKeys { ask: self.ask_vault_password, ids: self.vault_id, files: self.vault_password_file })
+    }
+}
+
 /// Flags of Ansible's that are known and not supported yet: refused by name, not as a typing mistake.
 #[derive(Debug, Clone, Args)]
 pub(super) struct LaterFlags {
-    #[arg(short = 'J', long = "ask-vault-password", alias = "ask-vault-pass", hide = true)]
-    pub(super) ask_vault_password: bool,
-    #[arg(long, value_name = "ID", hide = true)]
-    pub(super) vault_id: Vec<String>,
-    #[arg(long = "vault-password-file", alias = "vault-pass-file", value_name = "FILE", hide = true)]
-    pub(super) vault_password_file: Vec<PathBuf>,
     #[arg(short = 'M', long, value_name = "PATHS", hide = true)]
     pub(super) module_path: Vec<String>,
 }
@@ -108,15 +130,7 @@ pub(super) struct LaterFlags {
 impl LaterFlags {
     /// The first flag that was used, and what it comes with.
     pub(super) fn used(&self) -> Option<(&'static str, &'static str)> {
-        const VAULT: &str = "the reading of vaulted files";
-        [
-            (self.ask_vault_password, "--ask-vault-password", VAULT),
-            (!self.vault_id.is_empty(), "--vault-id", VAULT),
-            (!self.vault_password_file.is_empty(), "--vault-password-file", VAULT),
-            (!self.module_path.is_empty(), "--module-path", "modules of your own"),
-        ]
-        .into_iter()
-        .find_map(|(used, flag, with)| used.then_some((flag, with)))
+        (!self.module_path.is_empty()).then_some(("--module-path", "modules of your own"))
     }
 }
 
@@ -188,6 +202,8 @@ pub(super) struct RunFlags {
     pub(super) privilege: PrivilegeFlags,
     #[command(flatten)]
     pub(super) view: ViewFlags,
+    #[command(flatten)]
+    pub(super) vault: VaultKeyFlags,
     #[command(flatten)]
     pub(super) later: LaterFlags,
 }
@@ -277,6 +293,8 @@ pub(super) struct ExecFlags {
     #[command(flatten)]
     pub(super) view: ViewFlags,
     #[command(flatten)]
+    pub(super) vault: VaultKeyFlags,
+    #[command(flatten)]
     pub(super) later: LaterFlags,
 }
 
@@ -320,6 +338,8 @@ pub(super) struct InventoryFlags {
     pub(super) verbose: u8,
     #[command(flatten)]
     pub(super) hosts: HostFlags,
+    #[command(flatten)]
+    pub(super) vault: VaultKeyFlags,
     #[command(flatten)]
     pub(super) later: LaterFlags,
 }

@@ -133,6 +133,17 @@ pub(crate) enum Colour {
     Never,
 }
 
+/// Where vault passwords come from, as far as the command line says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct VaultKeys {
+    /// `-J`.
+    pub(crate) ask: bool,
+    /// `--vault-id`: `[label@]source`, in order.
+    pub(crate) ids: Vec<String>,
+    /// `--vault-password-file`, in order.
+    pub(crate) files: Vec<PathBuf>,
+}
+
 /// What `run` and `exec` have in common.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Common {
@@ -154,6 +165,8 @@ pub(crate) struct Common {
     pub(crate) connect: Connect,
     /// How to become another user.
     pub(crate) privilege: Privilege,
+    /// Vault passwords.
+    pub(crate) vault: VaultKeys,
     /// `-v` count.
     pub(crate) verbosity: u8,
     /// `--output`; `None` when the terminal decides.
@@ -328,6 +341,8 @@ pub(crate) struct InventoryRequest {
     pub(crate) output: Option<PathBuf>,
     /// `--playbook-dir`.
     pub(crate) playbook_dir: Option<PathBuf>,
+    /// Vault passwords.
+    pub(crate) vault: VaultKeys,
     /// `-v` count.
     pub(crate) verbosity: u8,
 }

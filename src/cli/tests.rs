@@ -86,12 +86,24 @@ fn one_view_of_the_inventory() {
 
 #[test]
 fn what_comes_later_is_refused_by_name() {
-    for flag in ["-J", "--ask-vault-pass", "--vault-id x@y", "--vault-pass-file f", "-M lib"] {
-        for line in [format!("stagger run {flag} p.yml"), format!("ansible all {flag} -m ping")] {
-            let message = refused(&line);
-            assert!(message.text.contains("not supported yet"), "{line}: {}", message.text);
-        }
+    for line in ["stagger run -M lib p.yml", "ansible all -M lib -m ping"] {
+        let message = refused(line);
+        assert!(message.text.contains("not supported yet"), "{line}: {}", message.text);
     }
+}
+
+#[test]
+fn vault_passwords_are_taken_in_order() {
+    let keys = VaultKeys {
+        ask: true,
+        ids: vec!["a@f".to_owned(), "b@prompt".to_owned()],
+        files: vec![PathBuf::from("x"), PathBuf::from("y")],
+    };
+    let flags = "-J --vault-id a@f --vault-pass-file x --vault-id b@prompt --vault-password-file y";
+    for line in [format!("stagger run {flags} p.yml"), format!("ansible-playbook {flags} p.yml")] {
+        assert_eq!(run_of(&line).common.vault, keys, "{line}");
+    }
+    assert!(refused("ansible all --vault-id a;b@f -m ping").text.contains("';' is not allowed"));
 }
 
 #[test]

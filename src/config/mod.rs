@@ -102,6 +102,20 @@ pub(crate) struct Config {
     pub(crate) become_flags: Option<String>,
     /// `become_ask_pass`.
     pub(crate) become_ask_pass: bool,
+    /// `ask_vault_pass`.
+    pub(crate) ask_vault_pass: bool,
+    /// `vault_identity_list`: `label@source`, in order.
+    pub(crate) vault_identity_list: Vec<String>,
+    /// `vault_password_file`.
+    pub(crate) vault_password_file: Option<PathBuf>,
+    /// `vault_identity`: the label of passwords that are given without one.
+    pub(crate) vault_identity: String,
+    /// `vault_id_match`: a text with a label is opened with the passwords of that label alone.
+    pub(crate) vault_id_match: bool,
+    /// `vault_encrypt_identity`: which of several passwords encrypts.
+    pub(crate) vault_encrypt_identity: Option<String>,
+    /// `vault_encrypt_salt`: the salt of all texts, instead of one by chance.
+    pub(crate) vault_encrypt_salt: Option<String>,
     /// `become_password_file`.
     pub(crate) become_password_file: Option<PathBuf>,
     /// `roles_path`.
@@ -195,6 +209,13 @@ impl Default for Config {
             become_exe: None,
             become_flags: None,
             become_ask_pass: false,
+            ask_vault_pass: false,
+            vault_identity_list: Vec::new(),
+            vault_password_file: None,
+            vault_identity: "default".to_owned(),
+            vault_id_match: false,
+            vault_encrypt_identity: None,
+            vault_encrypt_salt: None,
             become_password_file: None,
             roles_path: Vec::new(),
             playbook_dir: None,
@@ -262,8 +283,7 @@ impl Reader<'_> {
         let (source, text) = match sources.load(path) {
             Ok(loaded) => loaded,
             Err(error) => {
-                let reason = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
-                self.found.push(Diagnostic::error(format!("{error}{reason}"), Span::NONE));
+                self.found.push(error.diagnostic(Span::NONE));
                 return;
             }
         };

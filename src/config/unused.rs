@@ -14,7 +14,6 @@ const KEYS: &[(&str, &[&str])] = &[
             "allow_embedded_templates",
             "allow_unsafe_lookups",
             "allow_world_readable_tmpfiles",
-            "ask_vault_pass",
             "async_dir",
             "become_plugins",
             "bin_ansible_callbacks",
@@ -111,12 +110,6 @@ const KEYS: &[(&str, &[&str])] = &[
             "validate_action_group_metadata",
             "vars_plugins",
             "vars_plugins_enabled",
-            "vault_encrypt_identity",
-            "vault_encrypt_salt",
-            "vault_id_match",
-            "vault_identity",
-            "vault_identity_list",
-            "vault_password_file",
             "verbose_to_stderr",
             "win_async_startup_timeout",
             "yaml_valid_extensions",
@@ -201,8 +194,6 @@ const ENVIRONMENT: &[&str] = &[
     "ANSIBLE_SSH_CONTROL_PATH_DIR",
     "ANSIBLE_SSH_PIPELINING",
     "ANSIBLE_STDOUT_CALLBACK",
-    "ANSIBLE_VAULT_IDENTITY_LIST",
-    "ANSIBLE_VAULT_PASSWORD_FILE",
 ];
 
 /// Whether a key is Ansible's and has no effect here. Sections of single plugins count whole.

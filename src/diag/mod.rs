@@ -10,7 +10,7 @@ mod veil;
 use crate::base::Span;
 
 pub(crate) use render::{render, render_all};
-pub(crate) use sources::{LoadError, Sources};
+pub(crate) use sources::Sources;
 pub(crate) use veil::{names_secret, veil};
 
 /// How bad it is.

@@ -2,6 +2,7 @@
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use super::veil::veil_values;
 use super::{Diagnostic, Severity, Sources, veil};
 use crate::base::SourceId;
 
@@ -18,8 +19,11 @@ pub(crate) fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -
             order.push(label.span.source);
         }
     }
-    let texts: Vec<_> =
-        order.iter().map(|id| (*id, sources.name(*id), veil(&sources.text(*id).unwrap_or_default()))).collect();
+    let shown = |id: SourceId| {
+        let text = sources.text(id).unwrap_or_default();
+        if sources.was_closed(id) { veil_values(&text) } else { veil(&text) }
+    };
+    let texts: Vec<_> = order.iter().map(|id| (*id, sources.name(*id), shown(*id))).collect();
     let mut group = Group::with_title(level.primary_title(diagnostic.message.as_str()));
     for (id, name, text) in &texts {
         let mut snippet = Snippet::source(text.as_str()).path(name.as_str());

@@ -51,6 +51,19 @@ pub(crate) fn veil(text: &str) -> String {
     veiled
 }
 
+/// The same for a text that was encrypted: whatever is not the key of a line is hidden.
+pub(super) fn veil_values(text: &str) -> String {
+    let key = |line: &str| {
+        let colon = line.find(": ").map(|at| at + 2).or_else(|| line.trim_end().ends_with(':').then_some(line.len()));
+        let word = |key: &str| {
+            let key = key.trim().trim_start_matches("- ").trim_end_matches([':', ' ']);
+            key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        };
+        colon.filter(|at| line.get(..*at).is_some_and(word)).unwrap_or(line.len() - line.trim_start().len())
+    };
+    text.split_inclusive('\n').map(|line| stars(line, key(line))).collect()
+}
+
 /// Where the value of the first key of a line that names a secret begins.
 fn value_of_secret(line: &str) -> Option<usize> {
     for (at, sign) in line.char_indices().filter(|(_, c)| matches!(c, ':' | '=')) {
@@ -98,6 +111,20 @@ fn veil_urls(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_text_that_was_encrypted_only_keys_are_shown() {
+        for (text, expected) in [
+            ("user: root\n  - name: é x\n", "user: ****\n  - name: ****\n"),
+            ("list:\n  - a b\n", "list:\n  *****\n"),
+            ("{a: 1, b: 2}", "************"),
+            ("-----BEGIN KEY-----\nabc: d\n", "*******************\nabc: *\n"),
+        ] {
+            let veiled = veil_values(text);
+            assert_eq!(veiled.len(), text.len());
+            assert_eq!(veiled, expected);
+        }
+    }
 
     #[test]
     fn secrets_are_hidden_and_nothing_moves() {

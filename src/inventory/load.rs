@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::graph::{Origin, UNGROUPED};
-use super::vars_files::{Level, unreadable, vaulted};
+use super::vars_files::Level;
 use super::{Inventory, address, directory, ini, script, structure};
 use crate::base::{Node, SourceId, Span, Value};
 use crate::diag::{Diagnostic, Severity, Sources, did_you_mean};
@@ -167,13 +167,11 @@ impl Loader<'_> {
         let (source, text) = match self.sources.load(path) {
             Ok(loaded) => loaded,
             Err(error) => {
-                self.found.push(unreadable(&error));
+                self.found.push(error.diagnostic(Span::NONE));
                 return;
             }
         };
-        if text.starts_with("$ANSIBLE_VAULT") {
-            self.found.push(vaulted(source, &text));
-        } else if YAML_ENDINGS.contains(&extension.as_str()) || (extension.is_empty() && looks_like_yaml(&text)) {
+        if YAML_ENDINGS.contains(&extension.as_str()) || (extension.is_empty() && looks_like_yaml(&text)) {
             self.yaml(source, &text);
         } else {
             self.found.extend(ini::read(&mut self.inventory.graph, source, &text));

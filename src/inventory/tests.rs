@@ -164,7 +164,7 @@ fn group_vars_of_all_reach_the_localhost_that_no_source_names() {
 }
 
 #[test]
-fn values_that_are_vaulted_are_kept_and_whole_files_refused() {
+fn values_that_are_vaulted_are_kept_and_whole_files_need_a_password() {
     let files = [
         ("hosts", "h\n"),
         ("host_vars/h.yml", "secret: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162\n"),
@@ -172,7 +172,7 @@ fn values_that_are_vaulted_are_kept_and_whole_files_refused() {
     ];
     let folder = folder(&files);
     let (inventory, wrong) = load(&folder, &["hosts"]);
-    assert!(wrong.contains("error: files encrypted by ansible-vault are not supported yet"), "{wrong}");
+    assert!(wrong.contains("error: this is encrypted, and no vault password was given"), "{wrong}");
     assert!(wrong.contains("group_vars/all.yml:1:1"), "{wrong}");
     let merged = inventory.variables("h", None);
     assert!(matches!(merged["secret"].kind, crate::base::NodeKind::Vault(_)));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Variables;
 use super::graph::{Graph, overlay_one};
-use crate::base::{SourceId, Span, to_text};
+use crate::base::{Span, to_text};
 use crate::diag::{Diagnostic, Sources, did_you_mean};
 
 use std::sync::Arc;
@@ -200,17 +200,13 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn read_file(sources: &Sources, path: &Path, merge: bool, variables: &mut Variables, found: &mut Vec<Diagnostic>) {
-    let (source, text) = match sources.load(path) {
+    let (source, _) = match sources.load(path) {
         Ok(loaded) => loaded,
         Err(error) => {
-            found.push(unreadable(&error));
+            found.push(error.diagnostic(Span::NONE));
             return;
         }
     };
-    if text.starts_with("$ANSIBLE_VAULT") {
-        found.push(vaulted(source, &text));
-        return;
-    }
     let (document, wrong) = crate::yaml::parse(sources, source);
     found.extend(wrong);
     let Some(document) = document else { return };
@@ -226,17 +222,4 @@ fn read_file(sources: &Sources, path: &Path, merge: bool, variables: &mut Variab
             found.push(Diagnostic::error(message, document.span).help("write `name: value` lines"));
         }
     }
-}
-
-/// The diagnostic for a file that can't be read, with the operating system's reason.
-pub(super) fn unreadable(error: &crate::diag::LoadError) -> Diagnostic {
-    let reason = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    Diagnostic::error(format!("{error}{reason}"), Span::NONE)
-}
-
-/// The diagnostic for a file that is encrypted as a whole.
-pub(super) fn vaulted(source: SourceId, text: &str) -> Diagnostic {
-    let end = text.find('\n').unwrap_or(text.len()) as u32;
-    Diagnostic::error("files encrypted by ansible-vault are not supported yet", Span { source, start: 0, end })
-        .help("decrypt it into a file that only you can read, or pass the values with -e @FILE")
 }

@@ -62,6 +62,15 @@ pub(crate) trait Controller: Send + Sync {
     /// It can't be read.
     fn read(&self, path: &Path) -> Result<Vec<u8>, Failure>;
 
+    /// Where the open copy of a file is that `ansible-vault` has encrypted, for this process alone; `None` when it is not encrypted.
+    ///
+    /// # Errors
+    /// It can't be opened: no password, the wrong one, or the text is damaged.
+    fn opened(&self, path: &Path) -> Result<Option<PathBuf>, Failure> {
+        let _ = path;
+        Ok(None)
+    }
+
     /// A local archive: what is in it, and what of it travels; read once a run.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
                 let contents_only = written.ends_with('/');
                 return Ok(Bound::State(Box::new(Tree::bind(arguments, here, path, contents_only, entries)?)));
             }
-            let fresh = Fresh::file(&path, here)?;
+            let fresh = Fresh::file(&path, arguments.flag("decrypt"), here)?;
             let mode = here.digest(&path)?.mode;
             (fresh, path.file_name().map(|name| name.to_string_lossy().into_owned()), Some(mode))
         }

@@ -65,8 +65,11 @@ impl Tree {
                 folders.push(entry.name);
                 continue;
             }
-            let fresh = Fresh::file(&entry.path, here)?;
-            let small = if fresh.size <= SMALL { Some(here.read(&entry.path)?) } else { None };
+            let decrypt = arguments.flag("decrypt");
+            let fresh = Fresh::file(&entry.path, decrypt, here)?;
+            let opened = if decrypt { here.opened(&entry.path)? } else { None };
+            let path = opened.as_deref().unwrap_or(&entry.path);
+            let small = if fresh.size <= SMALL { Some(here.read(path)?) } else { None };
             files.push(Part { name: entry.name, fresh, small, mode: entry.mode });
         }
         Ok(Self {

@@ -96,8 +96,7 @@ impl Loader<'_> {
         let source = match self.sources.load(path) {
             Ok((source, _)) => source,
             Err(error) => {
-                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-                self.wrong.push(Diagnostic::error(format!("{error}{cause}"), span));
+                self.wrong.push(error.diagnostic(span));
                 return None;
             }
         };

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::render::Room;
 use crate::base::{LocalFile, Scope as _, Secret, Span, Value, Var};
+use crate::diag::Sources;
 use crate::modules::archive::Archive;
 use crate::modules::{Controller, Failure, Folder, LocalEntry, TemplateOptions};
 use crate::template;
@@ -27,7 +28,7 @@ impl Digests {
     pub(crate) fn all(&self) -> std::collections::BTreeMap<PathBuf, String> {
         let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let read =
-            cells.iter().filter_map(|(path, cell)| Some((path.clone(), cell.get()?.as_ref().ok()?.sha256.clone())));
+            cells.iter().filter(|(path, _)| !path.starts_with("/proc/self/fd")).filter_map(|(path, cell)| Some((path.clone(), cell.get()?.as_ref().ok()?.sha256.clone())));
         read.collect()
     }
 
@@ -123,7 +124,17 @@ impl Here {
         if let template::TemplateError::Unknown(reason) = error {
             *self.unknown.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_string());
         }
-        Failure::new(error.to_string())
+        Failure::new(super::render::said(error, &self.room.run.sources))
+    }
+
+    /// The text of a template; of an encrypted one what it holds.
+    fn text(sources: &Sources, path: &Path) -> Result<String, Failure> {
+        let bytes = Self::read_file(path)?;
+        let not_text = || Failure::new(format!("{} is not UTF-8 text", path.display()));
+        match sources.opened(path, &bytes).map_err(|error| Failure::new(error.one_line(sources)))? {
+            Some(opened) => Ok(opened.text().map_err(|_| not_text())?.to_owned()),
+            None => String::from_utf8(bytes).map_err(|_| not_text()),
+        }
     }
 
     fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -176,9 +187,20 @@ impl Controller for Here {
         Self::read_file(path)
     }
 
+    fn opened(&self, path: &Path) -> Result<Option<PathBuf>, Failure> {
+        let run = &self.room.run;
+        let opened = run.opened.of(path, &run.sources).map_err(Failure::new)?;
+        if opened.is_some() {
+            // What the run rests on is the file as it lies here.
+            run.digests.of(path).map_err(Failure::new)?;
+        }
+        Ok(opened)
+    }
+
     fn archive(&self, path: &Path) -> Result<Arc<Archive>, Failure> {
         let run = &self.room.run;
-        run.archives.of(path, &run.digests).map_err(Failure::new)
+        let opened = self.opened(path)?;
+        run.archives.of(opened.as_deref().unwrap_or(path), &run.digests).map_err(Failure::new)
     }
 
     fn list(&self, path: &Path) -> Result<Vec<LocalEntry>, Failure> {
@@ -188,8 +210,8 @@ impl Controller for Here {
     }
 
     fn render_file(&self, path: &Path, options: &TemplateOptions) -> Result<String, Failure> {
-        let text = String::from_utf8(Self::read_file(path)?)
-            .map_err(|_| Failure::new(format!("{} is not UTF-8 text", path.display())))?;
+        let sources = Arc::clone(&self.room.run.sources);
+        let text = Self::text(&sources, path)?;
         let managed = self.room.with(|scope| {
             scope.locals.insert("ansible_managed".to_owned(), Var::data("Ansible managed"));
             scope.locals.insert("template_path".to_owned(), Var::data(path.display().to_string()));
@@ -217,7 +239,7 @@ impl Controller for Here {
                 folders
                     .iter()
                     .map(|folder| folder.join(name))
-                    .find_map(|file| Self::read_file(&file).ok().and_then(|bytes| String::from_utf8(bytes).ok()))
+                    .find_map(|file| Self::text(&sources, &file).ok())
             })),
         };
         self.room

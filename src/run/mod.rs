@@ -34,6 +34,7 @@ mod login;
 mod look;
 mod meta;
 mod obey;
+mod opened;
 mod outcome;
 mod past;
 mod permission;
@@ -66,6 +67,7 @@ use crate::template::Engine;
 use crate::transport::Transport;
 
 pub(crate) use archives::Archives;
+use opened::OpenedFiles;
 pub(crate) use connect::SECRET_VARIABLES;
 pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
@@ -203,6 +205,7 @@ pub(crate) struct Run {
     pub(crate) interrupt: Interrupt,
     pub(crate) hosts: Hosts,
     pub(crate) digests: Digests,
+    opened: OpenedFiles,
     /// What people said to it.
     pub(crate) control: Control,
     /// Held by the one question that is open at the terminal.
@@ -306,6 +309,7 @@ impl Run {
             interrupt: parts.interrupt,
             hosts: Hosts::default(),
             digests: Digests::default(),
+            opened: OpenedFiles::default(),
             control: Control::default(),
             asking: tokio::sync::Mutex::default(),
             archives: Archives::default(),

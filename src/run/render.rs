@@ -6,6 +6,7 @@ use super::host::{Host, Needs};
 use super::scope::HostScope;
 use super::{Run, play::PlayRun};
 use crate::base::{Node, Scope, Value, to_text};
+use crate::diag::Sources;
 use crate::modules::{Failure, to_bool};
 use crate::plan::Condition;
 use crate::template::{Expression, TemplateError};
@@ -20,11 +21,19 @@ pub(crate) enum Trouble {
 }
 
 impl Trouble {
-    pub(super) fn of(error: &TemplateError) -> Self {
+    pub(super) fn of(error: &TemplateError, sources: &Sources) -> Self {
         match error {
             TemplateError::Unknown(reason) => Self::Unknown(reason.to_string()),
-            other => Self::Failed(Failure::new(other.to_string())),
+            other => Self::Failed(Failure::new(said(other, sources))),
         }
+    }
+}
+
+/// An error with the place of the `!vault` value that it is about.
+pub(super) fn said(error: &TemplateError, sources: &Sources) -> String {
+    match sources.place(error.locked()) {
+        place if place.is_empty() => error.to_string(),
+        place => format!("{place}: {error}"),
     }
 }
 
@@ -72,14 +81,14 @@ impl Room {
             let result = evaluate(&scope);
             let needed = self.scope.needs.take();
             if needed.is_empty() {
-                return result.map_err(|error| Trouble::of(&error));
+                return result.map_err(|error| Trouble::of(&error, &self.run.sources));
             }
             let mut gathered = false;
             for name in needed {
                 gathered |= self.run.gather(&name, self.play.as_ref()).await?;
             }
             if !gathered {
-                return result.map_err(|error| Trouble::of(&error));
+                return result.map_err(|error| Trouble::of(&error, &self.run.sources));
             }
         }
     }

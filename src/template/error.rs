@@ -7,7 +7,7 @@ use minijinja::ErrorKind;
 
 use crate::base::Span;
 
-/// The three ways in which a template gives no value.
+/// The ways in which a template gives no value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TemplateError {
     /// Something that was used is not defined.
@@ -18,6 +18,13 @@ pub(crate) enum TemplateError {
         span: Span,
         /// Name and line (from one) in a template file.
         place: Option<(String, usize)>,
+    },
+    /// A `!vault` value that it uses can't be opened.
+    Locked {
+        /// Why, as a sentence.
+        message: String,
+        /// The value.
+        span: Span,
     },
     /// It rests on what is not known before the run; the text says why.
     Unknown(Arc<str>),
@@ -35,6 +42,23 @@ pub(crate) enum TemplateError {
 impl TemplateError {
     pub(super) fn failed(message: impl Into<String>) -> Self {
         Self::Failed { message: message.into(), span: Span::NONE, place: None }
+    }
+
+    /// Names the variable whose value can't be opened.
+    #[must_use]
+    pub(super) fn named(self, name: &str) -> Self {
+        match self {
+            Self::Locked { message, span } => Self::Locked { message: format!("`{name}` can't be used: {message}"), span },
+            other => other,
+        }
+    }
+
+    /// Where the `!vault` value is that can't be opened; [`Span::NONE`] when it failed for another reason.
+    pub(crate) fn locked(&self) -> Span {
+        match self {
+            Self::Locked { span, .. } => *span,
+            _ => Span::NONE,
+        }
     }
 
     pub(super) fn undefined(message: impl Into<String>) -> Self {
@@ -95,6 +119,7 @@ impl fmt::Display for TemplateError {
                 }
                 f.write_str(message)
             }
+            Self::Locked { message, .. } => f.write_str(message),
             Self::Unknown(reason) => write!(f, "not known before the run: {reason}"),
         }
     }

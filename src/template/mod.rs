@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use minijinja::value::{Value as Jinja, ValueKind};
 
-use crate::base::{Node, Scope, Span, Value};
+use crate::base::{Node, Scope, Span, Unlock, Value};
 use crate::diag::Diagnostic;
 
 pub(crate) use error::TemplateError;
@@ -46,6 +46,7 @@ use session::Session;
 pub(crate) struct Engine {
     cache: Arc<Cache>,
     files: Arc<file::Cache>,
+    unlock: Option<Arc<dyn Unlock>>,
 }
 
 impl fmt::Debug for Engine {
@@ -103,6 +104,16 @@ impl Engine {
         Self::default()
     }
 
+    /// The same with somebody who opens `!vault` values.
+    #[must_use]
+    pub(crate) fn unlock_with(self, unlock: Arc<dyn Unlock>) -> Self {
+        Self { unlock: Some(unlock), ..self }
+    }
+
+    fn session(&self) -> Arc<Session> {
+        Session::new(Arc::clone(&self.cache), self.unlock.clone())
+    }
+
     /// Compiles every template inside a node, keys too, and says what is wrong: syntax, and unknown filters, tests and functions.
     pub(crate) fn check(&self, node: &Node) -> Vec<Diagnostic> {
         check::node(node)
@@ -155,7 +166,7 @@ impl Engine {
     /// # Errors
     /// Something that it uses is undefined or unknown, or it fails.
     pub(crate) fn evaluate(&self, expression: &Expression, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
-        let session = Session::new(Arc::clone(&self.cache));
+        let session = self.session();
         let result = session.execute(&expression.0.program, scope).and_then(|value| match convert::to_plain(&value)? {
             convert::Plain::Value(value) => Ok(value),
             convert::Plain::Omitted => Err(TemplateError::failed(format!(
@@ -171,7 +182,7 @@ impl Engine {
     /// # Errors
     /// As [`Self::evaluate`], and when it gives something else.
     pub(crate) fn condition(&self, expression: &Expression, scope: &Arc<dyn Scope>) -> Result<bool, TemplateError> {
-        let session = Session::new(Arc::clone(&self.cache));
+        let session = self.session();
         let result = session.execute(&expression.0.program, scope).and_then(|value| truth(&value, &expression.0.text));
         session.end(result).map_err(|error| error.at(expression.0.span))
     }
@@ -183,9 +194,9 @@ impl Engine {
     /// As [`Self::evaluate`], at the scalar's place.
     pub(crate) fn render(&self, node: &Node, scope: &Arc<dyn Scope>) -> Result<Value, TemplateError> {
         if !render::holds_template(node) {
-            return render::plain(node);
+            return render::plain(node, self.unlock.as_ref());
         }
-        let session = Session::new(Arc::clone(&self.cache));
+        let session = self.session();
         let result = render::node(&session, node, scope);
         session.end(result).map(|rendered| rendered.unwrap_or(Value::Null))
     }
@@ -201,7 +212,7 @@ impl Engine {
         scope: &Arc<dyn Scope>,
         name: &str,
     ) -> Result<String, TemplateError> {
-        let session = Session::new(Arc::clone(&self.cache));
+        let session = self.session();
         let result = self.files.render(text, options, session.context(scope), name);
         session.end(result)
     }

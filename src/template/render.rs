@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::convert::{self, Plain};
 use super::error::TemplateError;
 use super::lex;
-use super::session::Session;
-use crate::base::{Map, Node, NodeKind, Scope, Value, to_text};
+use super::session::{self, Session};
+use crate::base::{Map, Node, NodeKind, Scope, Unlock, Value, to_text};
 
 /// Whether any string in a node is a template.
 pub(super) fn holds_template(node: &Node) -> bool {
@@ -19,24 +19,29 @@ pub(super) fn holds_template(node: &Node) -> bool {
 }
 
 /// A node without templates, as data.
-pub(super) fn plain(node: &Node) -> Result<Value, TemplateError> {
-    match vaulted(node) {
-        Some(found) => Err(vault(found)),
-        None => Ok(node.to_value()),
+pub(super) fn plain(node: &Node, unlock: Option<&Arc<dyn Unlock>>) -> Result<Value, TemplateError> {
+    if !holds_vault(node) {
+        return Ok(node.to_value());
     }
-}
-
-fn vaulted(node: &Node) -> Option<&Node> {
     match &node.kind {
-        NodeKind::Vault(_) => Some(node),
-        NodeKind::Seq(items) => items.iter().find_map(vaulted),
-        NodeKind::Map(entries) => entries.iter().find_map(|(_, value)| vaulted(value)),
-        _ => None,
+        NodeKind::Vault(closed) => Ok(Value::from(session::open(unlock, closed, node.span)?.as_ref())),
+        NodeKind::Seq(items) => items.iter().map(|item| plain(item, unlock)).collect::<Result<_, _>>().map(Value::Array),
+        NodeKind::Map(entries) => entries
+            .iter()
+            .map(|(key, value)| Ok((to_text(&key.to_value()), plain(value, unlock)?)))
+            .collect::<Result<_, _>>()
+            .map(Value::Object),
+        _ => Ok(node.to_value()),
     }
 }
 
-fn vault(node: &Node) -> TemplateError {
-    TemplateError::failed("this value is encrypted (!vault) and was not decrypted").at(node.span)
+fn holds_vault(node: &Node) -> bool {
+    match &node.kind {
+        NodeKind::Vault(_) => true,
+        NodeKind::Seq(items) => items.iter().any(holds_vault),
+        NodeKind::Map(entries) => entries.iter().any(|(_, value)| holds_vault(value)),
+        _ => false,
+    }
 }
 
 /// A node's data; `None` when it is omitted.
@@ -70,7 +75,7 @@ pub(super) fn node(
             }
             Ok(Some(Value::Object(map)))
         }
-        NodeKind::Vault(_) => Err(vault(node)),
+        NodeKind::Vault(closed) => session.open(closed, node.span).map(|text| Some(Value::from(text.as_ref()))),
         _ => Ok(Some(node.to_value())),
     }
 }

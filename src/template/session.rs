@@ -13,7 +13,7 @@ use super::convert;
 use super::error::TemplateError;
 use super::lex;
 use super::object::{Context, Found, Written};
-use crate::base::{Node, NodeKind, Scope, Var};
+use crate::base::{Holds, Locked, Node, NodeKind, Scope, Span, Unlock, Var};
 
 /// Variables that need one another deeper than this are taken for a loop. Each level costs call stack.
 const DEEPEST: usize = 60;
@@ -38,12 +38,18 @@ struct State {
 
 pub(super) struct Session {
     cache: Arc<Cache>,
+    unlock: Option<Arc<dyn Unlock>>,
     state: Mutex<State>,
 }
 
 impl Session {
-    pub(super) fn new(cache: Arc<Cache>) -> Arc<Self> {
-        Arc::new(Self { cache, state: Mutex::default() })
+    pub(super) fn new(cache: Arc<Cache>, unlock: Option<Arc<dyn Unlock>>) -> Arc<Self> {
+        Arc::new(Self { cache, unlock, state: Mutex::default() })
+    }
+
+    /// The text of a `!vault` value, decrypted when it is used. It is no template, whatever braces are in it: so has Ansible it.
+    pub(super) fn open(&self, closed: &str, span: Span) -> Result<Arc<str>, TemplateError> {
+        open(self.unlock.as_ref(), closed, span)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -134,9 +140,11 @@ impl Session {
                     name: Arc::clone(name),
                 }));
             }
-            NodeKind::Vault(_) => {
-                let message = format!("`{name}` is encrypted (!vault) and was not decrypted");
-                return Some(self.fail(TemplateError::failed(message).at(node.span)));
+            NodeKind::Vault(closed) => {
+                return Some(match self.open(closed, node.span) {
+                    Ok(text) => Jinja::from(text),
+                    Err(error) => self.fail(error.named(name)),
+                });
             }
             NodeKind::String { text, raw, .. } => {
                 if *raw || !lex::is_template(text) {
@@ -207,6 +215,18 @@ impl Session {
     pub(super) fn execute(self: &Arc<Self>, program: &Program, scope: &Arc<dyn Scope>) -> Result<Jinja, TemplateError> {
         program.run(self.context(scope))
     }
+}
+
+/// Opens a `!vault` value with who can, if anybody can.
+pub(super) fn open(unlock: Option<&Arc<dyn Unlock>>, closed: &str, span: Span) -> Result<Arc<str>, TemplateError> {
+    let opened = match unlock {
+        Some(unlock) => unlock.unlock(closed, Holds::Value),
+        None => Err(Locked::no_password()),
+    };
+    opened.and_then(|opened| Ok(Arc::from(opened.text()?))).map_err(|locked| {
+        let help = locked.help.first().map(|line| format!(" ({line})")).unwrap_or_default();
+        TemplateError::Locked { message: format!("{}{help}", locked.message), span }
+    })
 }
 
 /// A chain of names, its middle left out when it is long.

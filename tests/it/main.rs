@@ -29,3 +29,4 @@ mod ssh;
 mod terminal;
 mod tidy;
 mod undo;
+mod vault;

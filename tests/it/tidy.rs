@@ -10,6 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("diag", &["base"]),
     ("yaml", &["base", "diag"]),
     ("template", &["base", "diag", "yaml"]),
+    ("vault", &["base", "diag", "yaml"]),
     ("config", &["base", "diag"]),
     ("facts", &["base"]),
     ("inventory", &["base", "diag", "yaml", "template"]),

@@ -33,6 +33,7 @@ fn request(inventory: &str, view: InventoryView) -> InventoryRequest {
         export: false,
         output: None,
         playbook_dir: None,
+        vault: crate::cli::VaultKeys::default(),
         verbosity: 0,
     }
 }

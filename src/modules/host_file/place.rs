@@ -44,11 +44,18 @@ impl Fresh {
         }
     }
 
-    /// A file of this machine; `read` gives its bytes when they are wanted for a diff.
+    /// A file of this machine. `decrypt`: of one that `ansible-vault` has encrypted, what it holds.
     ///
     /// # Errors
-    /// It can't be read.
-    pub(crate) fn file(path: &std::path::Path, here: &dyn crate::modules::Controller) -> Result<Self, Failure> {
+    /// It can't be read or opened.
+    pub(crate) fn file(
+        path: &std::path::Path,
+        decrypt: bool,
+        here: &dyn crate::modules::Controller,
+    ) -> Result<Self, Failure> {
+        let opened = if decrypt { here.opened(path)? } else { None };
+        let source = path;
+        let path = opened.as_deref().unwrap_or(path);
         let file = here.digest(path)?;
         let shown = match here.wants_diff() {
             false => None,
@@ -61,7 +68,7 @@ impl Fresh {
             sha1: file.sha1.clone(),
             md5: file.md5.clone(),
             shown,
-            source: Some(path.display().to_string()),
+            source: Some(source.display().to_string()),
             content: Content::File { file, offset: 0 },
         })
     }

@@ -1,0 +1,3 @@
+//! Vault passwords for every command.
+
+pub(super) mod keys;
