@@ -25,7 +25,8 @@ use std::path::Path;
 pub(crate) use exit::Exit;
 pub(crate) use request::{
     Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, LockRequest,
-    Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms, VaultKeys,
+    Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
+    VaultKeys,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

@@ -62,11 +62,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         connection_password_file = |w| w.path()
     ),
     setting!([(DEFAULTS, "ask_vault_pass")], ["ANSIBLE_ASK_VAULT_PASS"], ask_vault_pass = |w| w.switch()),
-    setting!(
-        [(DEFAULTS, "vault_identity_list")],
-        ["ANSIBLE_VAULT_IDENTITY_LIST"],
-        vault_identity_list = |w| w.list()
-    ),
+    setting!([(DEFAULTS, "vault_identity_list")], ["ANSIBLE_VAULT_IDENTITY_LIST"], vault_identity_list = |w| w.list()),
     setting!([(DEFAULTS, "vault_password_file")], ["ANSIBLE_VAULT_PASSWORD_FILE"], vault_password_file = |w| w.path()),
     setting!([(DEFAULTS, "vault_identity")], ["ANSIBLE_VAULT_IDENTITY"], vault_identity = |w| w.text()),
     setting!([(DEFAULTS, "vault_id_match")], ["ANSIBLE_VAULT_ID_MATCH"], vault_id_match = |w| w.switch()),
@@ -75,11 +71,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         ["ANSIBLE_VAULT_ENCRYPT_IDENTITY"],
         vault_encrypt_identity = |w| w.optional()
     ),
-    setting!(
-        [(DEFAULTS, "vault_encrypt_salt")],
-        ["ANSIBLE_VAULT_ENCRYPT_SALT"],
-        vault_encrypt_salt = |w| w.optional()
-    ),
+    setting!([(DEFAULTS, "vault_encrypt_salt")], ["ANSIBLE_VAULT_ENCRYPT_SALT"], vault_encrypt_salt = |w| w.optional()),
     setting!([(DEFAULTS, "transport")], ["ANSIBLE_TRANSPORT"], transport = |w| w.text()),
     setting!([(DEFAULTS, "executable")], ["ANSIBLE_EXECUTABLE"], executable = |w| w.text()),
     setting!([(DEFAULTS, "remote_tmp")], ["ANSIBLE_REMOTE_TEMP", "ANSIBLE_REMOTE_TMP"], remote_tmp = |w| w.optional()),

@@ -27,8 +27,10 @@ impl Digests {
     /// The SHA-256 of each file that was read.
     pub(crate) fn all(&self) -> std::collections::BTreeMap<PathBuf, String> {
         let cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let read =
-            cells.iter().filter(|(path, _)| !path.starts_with("/proc/self/fd")).filter_map(|(path, cell)| Some((path.clone(), cell.get()?.as_ref().ok()?.sha256.clone())));
+        let read = cells
+            .iter()
+            .filter(|(path, _)| !path.starts_with("/proc/self/fd"))
+            .filter_map(|(path, cell)| Some((path.clone(), cell.get()?.as_ref().ok()?.sha256.clone())));
         read.collect()
     }
 
@@ -236,10 +238,7 @@ impl Controller for Here {
             comment: pair(4, 5, default.comment),
             newline: default.newline,
             loader: Some(Arc::new(move |name: &str| {
-                folders
-                    .iter()
-                    .map(|folder| folder.join(name))
-                    .find_map(|file| Self::text(&sources, &file).ok())
+                folders.iter().map(|folder| folder.join(name)).find_map(|file| Self::text(&sources, &file).ok())
             })),
         };
         self.room

@@ -67,13 +67,13 @@ use crate::template::Engine;
 use crate::transport::Transport;
 
 pub(crate) use archives::Archives;
-use opened::OpenedFiles;
 pub(crate) use connect::SECRET_VARIABLES;
 pub(crate) use control::{Approve, Control, Request, Terms, Until};
 pub(crate) use controller::Digests;
 pub(crate) use guard::{Rules, Standing};
 pub(crate) use host::Hosts;
 pub(crate) use lease::whose;
+use opened::OpenedFiles;
 #[cfg(test)]
 pub(crate) use past::InFlight;
 pub(crate) use past::Past;

@@ -48,7 +48,9 @@ impl TemplateError {
     #[must_use]
     pub(super) fn named(self, name: &str) -> Self {
         match self {
-            Self::Locked { message, span } => Self::Locked { message: format!("`{name}` can't be used: {message}"), span },
+            Self::Locked { message, span } => {
+                Self::Locked { message: format!("`{name}` can't be used: {message}"), span }
+            }
             other => other,
         }
     }

@@ -25,7 +25,9 @@ pub(super) fn plain(node: &Node, unlock: Option<&Arc<dyn Unlock>>) -> Result<Val
     }
     match &node.kind {
         NodeKind::Vault(closed) => Ok(Value::from(session::open(unlock, closed, node.span)?.as_ref())),
-        NodeKind::Seq(items) => items.iter().map(|item| plain(item, unlock)).collect::<Result<_, _>>().map(Value::Array),
+        NodeKind::Seq(items) => {
+            items.iter().map(|item| plain(item, unlock)).collect::<Result<_, _>>().map(Value::Array)
+        }
         NodeKind::Map(entries) => entries
             .iter()
             .map(|(key, value)| Ok((to_text(&key.to_value()), plain(value, unlock)?)))

@@ -61,10 +61,12 @@ impl Keyring {
     fn refused(&self, envelope: &Envelope, verdicts: &[Refused]) -> Locked {
         let whole = "take the file again from where it came from: nothing of it can be used";
         if verdicts.contains(&Refused::Changed) {
-            return Locked::new("the encrypted text was changed since it was encrypted: its checksum is wrong").help(whole);
+            return Locked::new("the encrypted text was changed since it was encrypted: its checksum is wrong")
+                .help(whole);
         }
         if verdicts.contains(&Refused::CutShort) {
-            return Locked::new("the encrypted text is cut short, or its end was changed: its checksum is wrong").help(whole);
+            return Locked::new("the encrypted text is cut short, or its end was changed: its checksum is wrong")
+                .help(whole);
         }
         let labels: Vec<&str> = self.keys.iter().map(|key| key.label.as_str()).collect();
         let given = match labels.as_slice() {
@@ -76,10 +78,10 @@ impl Keyring {
                 "it is encrypted with the password of `{label}`, which was not given{given}"
             ))
             .help(format!("give it with --vault-id {label}@FILE; vault_id_match keeps the others from being tried")),
-            Some(label) if !labels.contains(&label.as_str()) => {
-                Locked::new(format!("wrong vault password: it is encrypted with that of `{label}`, which was not given{given}"))
-                    .help(format!("give it with --vault-id {label}@FILE"))
-            }
+            Some(label) if !labels.contains(&label.as_str()) => Locked::new(format!(
+                "wrong vault password: it is encrypted with that of `{label}`, which was not given{given}"
+            ))
+            .help(format!("give it with --vault-id {label}@FILE")),
             Some(label) => Locked::new(format!("wrong vault password for `{label}`{given}")),
             None => Locked::new(format!("wrong vault password{given}")),
         }

@@ -67,9 +67,6 @@ mod tests {
         assert_eq!(found, ["abcd", "12345678", "ab1", "secret-1"]);
         let lines = of_file("[h]\nx password='hunter22' b=second-1\n");
         let lines: Vec<_> = lines.iter().map(|secret| secret.reveal().to_owned()).collect();
-        assert_eq!(
-            lines,
-            ["hunter22", "second-1", "hunter22' b=second-1", "x password='hunter22' b=second-1"]
-        );
+        assert_eq!(lines, ["hunter22", "second-1", "hunter22' b=second-1", "x password='hunter22' b=second-1"]);
     }
 }

@@ -87,7 +87,8 @@ fn wrong_password_cut_short_and_changed_are_told_apart() {
 fn a_changed_digit_is_found_wherever_it_is() {
     let ring = ring(&[("default", "correct horse")]);
     let body = CLOSED.find('\n').unwrap() + 1;
-    let digits: Vec<usize> = CLOSED.char_indices().skip(body).filter(|(_, c)| c.is_ascii_hexdigit()).map(|(at, _)| at).collect();
+    let digits: Vec<usize> =
+        CLOSED.char_indices().skip(body).filter(|(_, c)| c.is_ascii_hexdigit()).map(|(at, _)| at).collect();
     for at in digits.iter().copied().step_by(7) {
         let mut text = CLOSED.to_owned();
         let other = if text[at..].starts_with('1') { "2" } else { "1" };
@@ -99,7 +100,10 @@ fn a_changed_digit_is_found_wherever_it_is() {
     }
     let mut text = CLOSED.to_owned();
     text.replace_range(body + 81..body + 83, "zz");
-    assert_eq!(why(&ring, &text), ("the encrypted text was changed: `z` is no hexadecimal digit".to_owned(), Some("z".to_owned())));
+    assert_eq!(
+        why(&ring, &text),
+        ("the encrypted text was changed: `z` is no hexadecimal digit".to_owned(), Some("z".to_owned()))
+    );
 }
 
 #[test]
@@ -109,7 +113,10 @@ fn a_first_line_that_is_not_known_is_named() {
         ("$ANSIBLE_VAULT;1.1;AES", ("the vault's cipher `AES` is not known", "AES")),
         ("$ANSIBLE_VAULT;2.0;AES256", ("the vault's format 2.0 is not known", "2.0")),
         ("$ANSIBLE_VAULT;1.1", ("the first line of the encrypted text is cut short", "$ANSIBLE_VAULT;1.1")),
-        ("$ANSIBLE_VAULTS;1.1;AES256", ("`$ANSIBLE_VAULTS` is not what an encrypted text begins with", "$ANSIBLE_VAULTS")),
+        (
+            "$ANSIBLE_VAULTS;1.1;AES256",
+            ("`$ANSIBLE_VAULTS` is not what an encrypted text begins with", "$ANSIBLE_VAULTS"),
+        ),
     ] {
         let (message, place) = why(&ring, &format!("{head}\n6162\n"));
         assert_eq!((message.as_str(), place.as_deref()), (expected.0, Some(expected.1)));
@@ -121,10 +128,7 @@ fn the_label_is_a_hint_unless_it_must_match() {
     // Given under another label, it opens all the same.
     assert!(ring(&[("default", "other")]).open(LABELLED).is_ok());
     let strict = Keyring::new(vec![key("default", "other")], true, Masker::default());
-    assert_eq!(
-        why(&strict, LABELLED).0,
-        "it is encrypted with the password of `dev`, which was not given"
-    );
+    assert_eq!(why(&strict, LABELLED).0, "it is encrypted with the password of `dev`, which was not given");
     assert_eq!(
         why(&ring(&[("default", "nonsense")]), LABELLED).0,
         "wrong vault password: it is encrypted with that of `dev`, which was not given"

@@ -54,7 +54,8 @@ fn what_is_encrypted_reaches_hosts_as_it_is_and_no_output() {
         fs::copy(recorded("1.2.yml"), place.path("tree/inner.yml")).expect("copied");
         place.write("play.yml", PLAY);
         let keys = ["--vault-password-file", "password", "--vault-id", "dev@other-password"];
-        let words = [&["run", "play.yml", "-i", "hosts", "--diff", verbose, "--output", output], keys.as_slice()].concat();
+        let words =
+            [&["run", "play.yml", "-i", "hosts", "--diff", verbose, "--output", output], keys.as_slice()].concat();
         let said = place.call("stagger", &words);
         assert_eq!(said.code, 0, "{output}: {}{}", said.out, said.err);
         let read = |name: &str| fs::read(place.path("out").join(name)).expect("a file");
@@ -137,7 +138,8 @@ fn passwords_come_from_wherever_they_were_said_to_be() {
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     assert!(said.err.contains("[WARNING]: Error getting vault password file (prod)"), "{}", said.err);
 
-    place.write("ansible.cfg", "[defaults]\nvault_password_file = password\nvault_identity_list = dev@other-password\n");
+    place
+        .write("ansible.cfg", "[defaults]\nvault_password_file = password\nvault_identity_list = dev@other-password\n");
     let said = runs(&place, &["-e", "dev=true"]);
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     fs::remove_file(place.path("ansible.cfg")).expect("removed");

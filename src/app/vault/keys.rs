@@ -197,4 +197,3 @@ fn script(path: &Path, label: &str) -> Result<Password, Failure> {
     Password::new(line(&output.stdout).to_vec())
         .ok_or_else(|| (format!("Invalid vault password was provided from script ({shown}): it is empty"), Exit::Error))
 }
-

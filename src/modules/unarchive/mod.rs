@@ -39,7 +39,8 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("include", OptKind::List, "only these members; globs"),
         Opt::new("extra_opts", OptKind::List, "further words for tar"),
         Opt::new("keep_newer", OptKind::Bool, "leaves files that are newer on the host").default("false"),
-        Opt::new("decrypt", OptKind::Choice(&["true", "yes", "True"]), "a vaulted archive is decrypted").default("true"),
+        Opt::new("decrypt", OptKind::Choice(&["true", "yes", "True"]), "a vaulted archive is decrypted")
+            .default("true"),
         Opt::new("list_files", OptKind::Bool, "gives the names in the result").default("false"),
         Opt::refused("io_buffer_size", "it has no meaning here"),
         Opt::refused("validate_certs", "the archive is no URL"),
