@@ -4,6 +4,7 @@
 //! log that can be read there is no go, unless each framework is confirmed by its id. On a master that does not lead it looks whether
 //! that one would let authenticated frameworks in, should it lead next.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::mesos_look::{
@@ -118,7 +119,7 @@ fn read_log(answer: Option<&Answer>, id: &str) -> Result<(String, Authentication
         _ => return Err("was not asked".to_owned()),
     };
     let text = output.out();
-    if !text.lines().last().is_some_and(|line| line == "Z") {
+    if text.lines().last() != Some("Z") {
         return Err(format!("the look at the log was cut off (status {})", output.status));
     }
     let mut places: Vec<(&str, String)> = Vec::new();
@@ -149,7 +150,7 @@ fn read_log(answer: Option<&Answer>, id: &str) -> Result<(String, Authentication
         }
     };
     if !closed.is_empty() {
-        why.push_str(&format!("; can't be read by the login user: {} (`become: true`)", enumerate(&closed, 6)));
+        let _ = write!(why, "; can't be read by the login user: {} (`become: true`)", enumerate(&closed, 6));
     }
     Err(why)
 }

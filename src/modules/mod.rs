@@ -36,6 +36,7 @@ mod mesos_credentials;
 mod mesos_facts;
 mod mesos_flags;
 mod mesos_ground;
+mod mesos_link;
 mod mesos_look;
 mod mesos_master_gone;
 mod mesos_master_ready;
@@ -85,6 +86,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &mesos_credentials::SPEC,
     &mesos_facts::SPEC,
     &mesos_flags::SPEC,
+    &mesos_link::SPEC,
     &mesos_master_gone::SPEC,
     &mesos_master_ready::SPEC,
     &mesos_preflight::SPEC,

@@ -8,6 +8,7 @@
 
 mod adopted;
 mod authenticated;
+mod confirmation;
 mod credentials;
 mod duty;
 mod fatal;
@@ -24,6 +25,7 @@ mod zookeeper;
 
 pub(crate) use adopted::{Convention, Found, Host, Paths, Setting, command_line, read_host};
 pub(crate) use authenticated::{Authentication, Authentications, read_authentications};
+pub(crate) use confirmation::{Confirmation, confirmations};
 pub(crate) use credentials::{
     CredentialsForm, check_credentials, credentials_of, parse_credentials, render_credentials,
 };
