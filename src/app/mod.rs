@@ -66,6 +66,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Request::Control(request) => control::run(request),
         Request::Look(request) => look::run(request),
         Request::Lock(request) => lock::run(request),
+        Request::Vault(request) => vault::run(request),
         Request::Lab(words) => return lab::run(words),
     };
     ExitCode::from(exit.code(rules))

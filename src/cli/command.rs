@@ -16,6 +16,7 @@ use super::request::{
     Rules, RunRequest, Terms, VaultKeys,
 };
 use super::rollback::{ROLLBACK_EXAMPLES, RollbackFlags};
+use super::vault::{self, VaultFlags};
 use super::{Message, Name};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -91,6 +92,8 @@ enum What {
     Show(Box<ShowFlags>),
     /// Who has which host, and breaking what a dead run left there
     Lock(Box<LockFlags>),
+    /// Encrypt and decrypt files and values, as ansible-vault does
+    Vault(Box<VaultFlags>),
     /// Rehearsal hosts on this machine
     #[command(disable_help_flag = true)]
     Lab {
@@ -148,6 +151,7 @@ pub(super) fn command(name: Name) -> Command {
                 ("replay", looking::REPLAY_EXAMPLES),
                 ("show", looking::SHOW_EXAMPLES),
                 ("lock", LOCK_EXAMPLES),
+                ("vault", vault::VAULT_EXAMPLES),
             ];
             let codes = Exit::table(Rules::Stagger);
             let top = Top::command().after_long_help(format!("{TOP_EXAMPLES}\n\n{codes}"));
@@ -166,6 +170,9 @@ pub(super) fn command(name: Name) -> Command {
         Name::Ansible => ExecFlags::augment_args(under_ansible("ansible", "Runs one module on hosts")),
         Name::AnsibleInventory => {
             InventoryFlags::augment_args(under_ansible("ansible-inventory", "Shows the inventory"))
+        }
+        Name::AnsibleVault => {
+            vault::augment(under_ansible("ansible-vault", "Encrypts and decrypts files and values"))
         }
     }
 }
@@ -215,11 +222,13 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
             What::Replay(flags) => Ok(Request::Look(looking::replay(*flags))),
             What::Show(flags) => Ok(Request::Look(looking::show(*flags))),
             What::Lock(flags) => Ok(lock::request(*flags)),
+            What::Vault(flags) => Ok(Request::Vault(vault::request(*flags, rules))),
             What::Lab { words } => Ok(Request::Lab(words)),
         },
         Name::AnsiblePlaybook => run(read(&matches)?, Terms::default(), None, rules).map(Request::Run),
         Name::Ansible => exec(read(&matches)?, rules),
         Name::AnsibleInventory => inventory(read(&matches)?, rules),
+        Name::AnsibleVault => Ok(Request::Vault(vault::read(&matches, rules)?)),
     };
     let sub = matches.subcommand_name().map(str::to_owned);
     match (made, sub) {
@@ -279,7 +288,7 @@ fn run(flags: RunFlags, terms: Terms, plan: Option<std::path::PathBuf>, rules: R
         terms,
         plan,
         common: Common {
-            vault: flags.vault.keys()?,
+            vault: flags.vault.keys(),
             ..common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view)
         },
     })
@@ -315,7 +324,7 @@ fn exec(flags: ExecFlags, rules: Rules) -> Result<Request, String> {
         list_hosts: flags.list_hosts,
         looks: false,
         common: Common {
-            vault: flags.vault.keys()?,
+            vault: flags.vault.keys(),
             ..common(rules, flags.hosts, flags.work, flags.connect, flags.privilege, flags.view)
         },
     }))
@@ -344,7 +353,7 @@ fn inventory(flags: InventoryFlags, rules: Rules) -> Result<Request, String> {
         export: flags.export,
         output: flags.output,
         playbook_dir: flags.playbook_dir,
-        vault: flags.vault.keys()?,
+        vault: flags.vault.keys(),
         verbosity: flags.verbose,
     }))
 }

@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     NotUndone,
     /// The command line is wrong.
     Usage,
+    /// Options that do not go together, or not with what is there; a code of its own under Ansible's names alone.
+    Misfit,
     /// A playbook, inventory, variable file or template is wrong.
     Input,
     /// A file that was named is not there, or a pattern or limit matches no host.
@@ -32,7 +34,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// All, in the order in which help lists them.
+    /// All but [`Self::Misfit`], in the order in which help lists them.
     pub(crate) const ALL: [Self; 12] = [
         Self::Ok,
         Self::Error,
@@ -58,6 +60,7 @@ impl Exit {
             Self::Unreachable => (4, 4),
             Self::NotUndone => (5, 2),
             Self::Usage => (64, 2),
+            Self::Misfit => (64, 5),
             Self::Input => (65, 4),
             Self::NoTarget => (66, 1),
             Self::Bug => (70, 250),
@@ -80,7 +83,7 @@ impl Exit {
             Self::HostFailed => "a host failed, or a guard stopped the run",
             Self::Unreachable => "a host could not be reached (wins over 2)",
             Self::NotUndone => "a setting that was changed for a time stays changed (wins over 2, 4 and 130)",
-            Self::Usage => "the command line is wrong",
+            Self::Usage | Self::Misfit => "the command line is wrong",
             Self::Input => "a playbook, inventory, variable or template is wrong",
             Self::NoTarget => "a named file is missing, or a pattern matches no host",
             Self::Bug => "a bug in this program",

@@ -109,14 +109,8 @@ pub(super) struct VaultKeyFlags {
 
 impl VaultKeyFlags {
     /// As the request has it.
-    ///
-    /// # Errors
-    /// A label that can't be written into a vault's first line.
-    pub(super) fn keys(self) -> Result<VaultKeys, String> {
-        if let Some(wrong) = self.vault_id.iter().find(|id| id.contains(';')) {
-            return Err(format!("'{wrong}' is not a valid vault id. The character ';' is not allowed in vault ids"));
-        }
-        Ok(VaultKeys { ask: self.ask_vault_password, ids: self.vault_id, files: self.vault_password_file })
+    pub(super) fn keys(self) -> VaultKeys {
+        VaultKeys { ask: self.ask_vault_password, ids: self.vault_id, files: self.vault_password_file }
     }
 }
 

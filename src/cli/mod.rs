@@ -4,7 +4,7 @@
 //! form. The only room that names clap; no type of clap leaves it. Paths are not opened, patterns not resolved, extra
 //! variables not parsed: those errors have places, and belong to who reads them.
 //!
-//! The binary answers to four names. Under Ansible's, the flags, their letters and the exit codes are Ansible's
+//! The binary answers to five names. Under Ansible's, the flags, their letters and the exit codes are Ansible's
 //! (`-t` means `--tree` under `ansible`), abbreviated long options work and the last of a repeated option wins, as
 //! argparse has it. Under `stagger` a repeated single option is an error: one of the two would be ignored silently.
 
@@ -18,6 +18,7 @@ mod plan;
 mod request;
 mod resume;
 mod rollback;
+mod vault;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -26,7 +27,7 @@ pub(crate) use exit::Exit;
 pub(crate) use request::{
     Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, LockRequest,
     Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
-    VaultKeys,
+    ToSeal, VaultAct, VaultKeys, VaultRequest,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.
@@ -51,6 +52,8 @@ pub(crate) enum Name {
     Ansible,
     /// `ansible-inventory`.
     AnsibleInventory,
+    /// `ansible-vault`.
+    AnsibleVault,
 }
 
 impl Name {
@@ -60,6 +63,7 @@ impl Name {
             Some("ansible-playbook") => Self::AnsiblePlaybook,
             Some("ansible") => Self::Ansible,
             Some("ansible-inventory") => Self::AnsibleInventory,
+            Some("ansible-vault") => Self::AnsibleVault,
             _ => Self::Stagger,
         }
     }

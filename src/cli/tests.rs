@@ -103,7 +103,6 @@ fn vault_passwords_are_taken_in_order() {
     for line in [format!("stagger run {flags} p.yml"), format!("ansible-playbook {flags} p.yml")] {
         assert_eq!(run_of(&line).common.vault, keys, "{line}");
     }
-    assert!(refused("ansible all --vault-id a;b@f -m ping").text.contains("';' is not allowed"));
 }
 
 #[test]

@@ -247,18 +247,22 @@ impl Drop for Field {
     }
 }
 
-/// ansible-core in a virtual environment of its own, made when it is not there.
-fn venv() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ansible-venv");
-    if !folder.join("bin/ansible-playbook").exists() {
-        let run = |program: &Path, words: &[&str]| {
-            let done = Command::new(program).args(words).output().expect("it starts");
-            assert!(done.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&done.stderr));
-        };
-        run(Path::new("python3"), &["-m", "venv", &folder.display().to_string()]);
-        run(&folder.join("bin/pip"), &["install", "-q", ANSIBLE]);
-    }
-    folder
+/// ansible-core in a virtual environment of its own, made when it is not there. Tests that run side by side wait for one.
+pub(crate) fn venv() -> PathBuf {
+    static MADE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let make = || {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ansible-venv");
+        if !folder.join("bin/ansible-playbook").exists() {
+            let run = |program: &Path, words: &[&str]| {
+                let done = Command::new(program).args(words).output().expect("it starts");
+                assert!(done.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&done.stderr));
+            };
+            run(Path::new("python3"), &["-m", "venv", &folder.display().to_string()]);
+            run(&folder.join("bin/pip"), &["install", "-q", ANSIBLE]);
+        }
+        folder
+    };
+    MADE.get_or_init(make).clone()
 }
 
 /// A playbook with what its first comments say.

@@ -30,7 +30,7 @@ impl Place {
         for sub in ["home", "work", "bin"] {
             fs::create_dir(place.folder.path().join(sub)).expect("a folder");
         }
-        for name in ["stagger", "ansible-playbook", "ansible", "ansible-inventory"] {
+        for name in ["stagger", "ansible-playbook", "ansible", "ansible-inventory", "ansible-vault"] {
             std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_stagger"), place.folder.path().join("bin").join(name))
                 .expect("a link");
         }
@@ -114,6 +114,8 @@ impl Place {
         terminal.env_clear().envs(script.get_envs().filter_map(|(name, value)| Some((name, value?))));
         terminal.args(["-qefc", &line]).arg(self.path("typescript")).env("TERM", "xterm").env("SHELL", "/bin/sh");
         terminal.current_dir(self.path("")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // What an earlier call showed must not be taken for what this one shows.
+        let _ = fs::remove_file(self.path("typescript"));
         let mut child = terminal.spawn().expect("script (of util-linux) runs");
         let mut keys = child.stdin.take().expect("a pipe");
         let mut screen = child.stdout.take().expect("a pipe");
@@ -177,7 +179,7 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Self { out: text(&output.stdout), err: text(&output.stderr), code: output.status.code().unwrap_or(-1) }
     }

@@ -30,3 +30,4 @@ mod terminal;
 mod tidy;
 mod undo;
 mod vault;
+mod vault_command;

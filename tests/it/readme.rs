@@ -126,6 +126,7 @@ fn every_command_of_the_readme_runs() {
         fs::write(folder.join(name), &text).expect("a file");
     }
     let makefile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Makefile")).expect("the Makefile");
+    fs::write(folder.join("vault.key"), "a vault password\n").expect("a file");
     let mut changed = 0;
     for line in blocks("console").iter().flat_map(|block| block.lines()) {
         let line = line.strip_prefix("$ ").unwrap_or_else(|| panic!("`{line}` is no command"));

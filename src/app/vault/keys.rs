@@ -54,6 +54,10 @@ pub(in crate::app) fn keyring(given: &VaultKeys, config: &Config, masker: &Maske
 /// # Errors
 /// Passwords were named, and none could be had.
 pub(in crate::app) fn gather(given: &VaultKeys, config: &Config, purpose: Purpose) -> Result<Vec<Key>, Failure> {
+    if let Some(wrong) = given.ids.iter().find(|id| id.contains(';')) {
+        let reason = format!("'{wrong}' is not a valid vault id. The character ';' is not allowed in vault ids");
+        return Err((reason, Exit::Misfit));
+    }
     let mut named: Vec<(Option<String>, Source)> = Vec::new();
     for slug in config.vault_identity_list.iter().chain(&given.ids) {
         let (label, value) = match slug.split_once('@') {
