@@ -171,9 +171,7 @@ pub(super) fn command(name: Name) -> Command {
         Name::AnsibleInventory => {
             InventoryFlags::augment_args(under_ansible("ansible-inventory", "Shows the inventory"))
         }
-        Name::AnsibleVault => {
-            vault::augment(under_ansible("ansible-vault", "Encrypts and decrypts files and values"))
-        }
+        Name::AnsibleVault => vault::augment(under_ansible("ansible-vault", "Encrypts and decrypts files and values")),
     }
 }
 

@@ -145,7 +145,9 @@ fn an_editor_works_on_a_private_copy_that_does_not_stay() {
     };
     fs::create_dir(place.path("tmp")).expect("a folder");
     // Copies what the editor sees, with modes, and adds a line; some editors write a new file and keep the old one.
-    editor("#!/bin/sh\nfile=$2\nstat -c '%a %n' \"$file\" \"${file%/*}\" > seen\ncat \"$file\" > before\ncp \"$file\" \"$file~\"\n(cat \"$file~\"; echo 'added: 1') > \"$file.new\" && mv \"$file.new\" \"$file\"\n");
+    editor(
+        "#!/bin/sh\nfile=$2\nstat -c '%a %n' \"$file\" \"${file%/*}\" > seen\ncat \"$file\" > before\ncp \"$file\" \"$file~\"\n(cat \"$file~\"; echo 'added: 1') > \"$file.new\" && mv \"$file.new\" \"$file\"\n",
+    );
     fs::set_permissions(place.path("closed.yml"), fs::Permissions::from_mode(0o644)).expect("a mode");
     std::os::unix::fs::symlink("closed.yml", place.path("link.yml")).expect("a link");
     let said = call("edit --vault-password-file correct link.yml");

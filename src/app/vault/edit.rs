@@ -56,7 +56,10 @@ impl Work<'_> {
             let aside = PathBuf::from(aside);
             file::write(&aside, fresh.as_bytes(), Old::Leave)?;
             let (path, aside) = (path.display(), aside.display());
-            return Err((format!("{path} was changed while it was edited; what you wrote is in {aside}, encrypted"), Exit::Error));
+            return Err((
+                format!("{path} was changed while it was edited; what you wrote is in {aside}, encrypted"),
+                Exit::Error,
+            ));
         }
         file::replace(&path, fresh.as_bytes(), Old::Leave)
     }
@@ -123,7 +126,9 @@ impl Draft {
 
     /// Lets the person work on it.
     fn edit(&self) -> Result<(), Failure> {
-        let named = ["ANSIBLE_EDITOR", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
+        let named = ["ANSIBLE_EDITOR", "EDITOR"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
         let editor = named.unwrap_or_else(|| "vi".to_owned());
         let words = shlex::split(&editor).filter(|words| !words.is_empty());
         let words = words.ok_or_else(|| (format!("$EDITOR is no command: {editor}"), Exit::Error))?;

@@ -100,7 +100,9 @@ impl Work<'_> {
                     "The vault-ids {labels} are available to encrypt. Specify the vault-id to encrypt with --encrypt-vault-id"
                 )))
             }
-            None => keys.into_iter().next().ok_or_else(|| misfit("A vault password is required to use Ansible's Vault")),
+            None => {
+                keys.into_iter().next().ok_or_else(|| misfit("A vault password is required to use Ansible's Vault"))
+            }
         }
     }
 
@@ -121,9 +123,10 @@ impl Work<'_> {
         }
         let text = String::from_utf8_lossy(closed);
         ring.open(&text).map_err(|locked| {
-            let line = locked.place.as_ref().map_or(1, |place| {
-                text.get(..place.start).unwrap_or_default().matches('\n').count() + 1
-            });
+            let line = locked
+                .place
+                .as_ref()
+                .map_or(1, |place| text.get(..place.start).unwrap_or_default().matches('\n').count() + 1);
             let help: String = locked.help.iter().map(|line| format!("\n  = help: {line}")).collect();
             (format!("Decryption failed: {} for {}:{line}{help}", locked.message, path.display()), Exit::Input)
         })

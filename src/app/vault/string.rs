@@ -114,9 +114,7 @@ fn arguments(strings: &ToSeal) -> Result<Vec<Value>, Failure> {
         .into_iter()
         .map(|text| match text.as_str() {
             "" => Err(misfit("The plaintext provided from the command line args was empty, not encrypting")),
-            text => {
-                Ok(Value { text: text.as_bytes().to_vec(), from: "the command line args", name: names.next() })
-            }
+            text => Ok(Value { text: text.as_bytes().to_vec(), from: "the command line args", name: names.next() }),
         })
         .collect()
 }
