@@ -3,14 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "a lab's inventory is read for its lab_* variables only")]
 
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use serde_yaml::{Mapping, Value as Yaml};
 
-use crate::lab::{self, Fault, Folder, HostKind, HostSpec, LabError, LabSpec};
+use crate::lab::{self, DcosSetup, Fault, Folder, HostKind, HostSpec, LabError, LabSpec};
 
 /// Rehearsal hosts: a throw-away cluster on this machine.
 #[derive(Debug, Parser)]
@@ -46,6 +46,30 @@ enum Command {
         /// Below this folder, in one named after the version
         #[arg(long)]
         out: PathBuf,
+    },
+    /// Run a stand-in of DC/OS with an Elastic package until it is stopped; `POST /_standin/…` does something bad to it
+    Dcos {
+        /// Where to listen; port 0 takes a free one, which is printed
+        #[arg(long, default_value = "127.0.0.1:0")]
+        listen: SocketAddr,
+        /// The package that is installed and has been running for a while
+        #[arg(long, default_value = "3.1.2-7.6.0")]
+        package: String,
+        /// The options that it was installed with: a JSON file
+        #[arg(long)]
+        options: Option<PathBuf>,
+        /// Variables of the scheduler that were edited by hand: NAME=VALUE
+        #[arg(long = "env")]
+        environment: Vec<String>,
+        /// Who has to log in
+        #[arg(long, requires = "password")]
+        user: Option<String>,
+        /// The password
+        #[arg(long)]
+        password: Option<String>,
+        /// Factor for its times
+        #[arg(long, default_value_t = 1.0)]
+        time: f64,
     },
     /// Do something bad to a host or one of its daemons
     Fault {
@@ -128,10 +152,30 @@ fn act(named: Option<&Path>, command: Command) -> Result<String, LabError> {
             Ok(format!("{}\n{leader}", render_status(&hosts)))
         }
         Command::Release { version, out } => lab::make_release(&version, &out).map(|path| path.display().to_string()),
+        Command::Dcos { listen, package, options, environment, user, password, time } => {
+            let options = options.map_or_else(|| Ok(serde_json::json!({})), |path| read_json(&path))?;
+            let pair = |text: &String| text.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let setup = DcosSetup {
+                package,
+                options,
+                time,
+                login: user.zip(password),
+                environment: environment.iter().filter_map(pair).collect(),
+            };
+            lab::dcos(listen, &setup, |address| say(&format!("http://{address}")))
+                .map(|()| String::new())
+                .map_err(LabError::Spec)
+        }
         Command::Fault { host, what, daemon } => lab::fault(folder, &host, kind_of(what), daemon.as_deref()),
         Command::Outer { boot } => lab::outer(&boot).map(|()| String::new()),
         Command::Init { boot } => lab::init(&boot).map(|()| String::new()),
     }
+}
+
+fn read_json(path: &Path) -> Result<serde_json::Value, LabError> {
+    let wrong = |detail: String| LabError::Spec(format!("{}: {detail}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
 fn kind_of(what: What) -> Fault {

@@ -38,5 +38,5 @@ pub(crate) use init::run as init;
 pub(crate) use leader::leader;
 pub(crate) use release::{make as make_release, standin_of_current_exe};
 pub(crate) use spec::{HostKind, HostSpec, LabSpec};
-pub(crate) use standin::act;
+pub(crate) use standin::{DcosSetup, act, dcos};
 pub(crate) use up::{HostStatus, down, load, status, up};

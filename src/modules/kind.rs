@@ -114,6 +114,11 @@ pub(crate) trait State: Debug + Send + Sync {
         !self.probe().is_empty() || !self.questions(&[]).is_empty()
     }
 
+    /// Whether what it did is to be so for long: a run that is resumed looks at it again before it goes on.
+    fn lasts(&self) -> bool {
+        true
+    }
+
     /// For one that asks questions: judges a look after the steps were done; `outputs` are as for [`Self::finish`], and may hold an
     /// HTTP request that has no answer. The default wants every act to have succeeded and nothing to be missing.
     fn settled(&self, change: &Change, outputs: &[Applied], seen: &Output) -> Verdict {

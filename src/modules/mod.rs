@@ -24,6 +24,8 @@ mod copy;
 mod copy_remote;
 mod copy_remote_tree;
 mod copy_tree;
+mod dcos_api;
+mod dcos_plan;
 mod debug;
 mod fail;
 mod fetch;
@@ -77,6 +79,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &assert::SPEC,
     &command::SPEC,
     &copy::SPEC,
+    &dcos_plan::SPEC,
     &debug::SPEC,
     &fail::SPEC,
     &fetch::SPEC,

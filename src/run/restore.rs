@@ -253,7 +253,7 @@ impl BatchRun {
             else {
                 continue;
             };
-            if !state.looks() {
+            if !state.looks() || !state.lasts() {
                 continue;
             }
             let name = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or(task.module.name).to_owned();

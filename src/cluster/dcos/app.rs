@@ -65,13 +65,13 @@ pub(crate) fn deployments(body: &[u8], id: &str) -> Result<Vec<String>, String> 
     Ok(list.iter().filter(|one| touches(one)).filter_map(|one| one.get("id")?.as_str().map(str::to_owned)).collect())
 }
 
-/// How many tasks of a framework run, from Mesos' summary of its state; `None` when it does not know the framework.
+/// How many tasks of a framework run, from Mesos' summary of its state, or the CLI's list of services; `None` when it does not know the framework.
 ///
 /// # Errors
 /// It is no summary.
 pub(crate) fn running_tasks(body: &[u8], framework: &str) -> Result<Option<u64>, String> {
     let value: Value = serde_json::from_slice(body).map_err(|error| format!("it is not JSON ({error})"))?;
-    let list = value.get("frameworks").and_then(Value::as_array).ok_or("it has no list `frameworks`")?;
+    let list = value.get("frameworks").unwrap_or(&value).as_array().ok_or("it has no list of frameworks")?;
     let ours = list.iter().filter(|one| one.get("name").and_then(Value::as_str) == Some(framework));
     // A framework that was torn down once stays in the list for a time; the one that runs has tasks.
     Ok(ours.filter_map(|one| one.get("TASK_RUNNING")?.as_u64()).max())

@@ -72,7 +72,9 @@ pub(crate) enum Node<'a> {
         /// Itself.
         step: &'a Step,
     },
-    /// It may not be released now, and why.
+    /// It may not be released yet, and why: that passes.
+    NotYet(String),
+    /// It may not be released, and why.
     Not(String),
 }
 
@@ -95,18 +97,18 @@ pub(crate) fn node<'a>(
         Status::Starting | Status::Started => return Ok(Node::Launched),
         Status::Prepared => return Ok(Node::Killed),
         Status::Pending | Status::Waiting => {}
-        other => return Ok(Node::Not(format!("{} is {other}", step.pod()))),
+        other => return Ok(Node::NotYet(format!("{} is {other}", step.pod()))),
     }
     if let Some(error) = plan.errors.first() {
         return Ok(Node::Not(format!("the scheduler refuses the configuration: {error}")));
+    }
+    if let Some(other) = plan.in_flight().first() {
+        return Ok(Node::NotYet(format!("{} is {}: two nodes would be out", other.pod(), other.status)));
     }
     if let Some((_, earlier)) =
         plan.steps().take_while(|(_, other)| *other != step).find(|(_, other)| other.status != Status::Complete)
     {
         return Ok(Node::Not(format!("{} comes before it and is {}", earlier.pod(), earlier.status)));
-    }
-    if let Some(other) = plan.in_flight().first() {
-        return Ok(Node::Not(format!("{} is {}: two nodes would be out", other.pod(), other.status)));
     }
     let parallel = |strategy: Option<&str>| strategy.is_some_and(|strategy| strategy.starts_with("parallel"));
     let left = phase.steps.iter().filter(|other| other.status != Status::Complete).count();
@@ -123,12 +125,12 @@ pub(crate) fn node<'a>(
     if let Some(busy) = recovery
         .and_then(|recovery| recovery.steps().map(|(_, step)| step).find(|step| step.status != Status::Complete))
     {
-        return Ok(Node::Not(format!("recovery is at work: {} is {}", busy.name, busy.status)));
+        return Ok(Node::NotYet(format!("recovery is at work: {} is {}", busy.name, busy.status)));
     }
     if let Some((lost, task)) =
         tasks.iter().find(|(name, task)| !task.is_running() && plan.steps().any(|(_, step)| step.task() == **name))
     {
-        return Ok(Node::Not(format!("{lost} does not run ({})", task.status)));
+        return Ok(Node::NotYet(format!("{lost} does not run ({})", task.status)));
     }
     Ok(Node::Next { phase, step })
 }

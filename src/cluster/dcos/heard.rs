@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
+use super::cli::PRINTED;
 use super::plan::{Plan, parse_plan};
+use super::tree::parse_tree;
 
 /// An answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,12 @@ pub(crate) fn said(heard: Heard<'_>) -> Said {
     }
     if matches!(heard.status, 200 | 202 | 417)
         && let Ok(plan) = parse_plan(heard.body)
+    {
+        return Said::Plan(Box::new(plan));
+    }
+    if heard.kind == PRINTED
+        && heard.status == 200
+        && let Ok((_, plan)) = parse_tree(text)
     {
         return Said::Plan(Box::new(plan));
     }

@@ -9,6 +9,7 @@
 //! WAITING); whether PENDING means untouched (a task that fails at its start is PENDING once a second: only the task ids tell).
 
 mod app;
+mod cli;
 mod cosmos;
 mod gate;
 mod heard;
@@ -21,6 +22,7 @@ mod strategy;
 mod tree;
 
 pub(crate) use app::{App, deployments, parse_app, running_tasks};
+pub(crate) use cli::cli_answer;
 pub(crate) use cosmos::{Described, Kind, complaint, describe_body, install_body, parse_described, parse_rendered};
 pub(crate) use gate::{Gate, Node, gate, node};
 pub(crate) use heard::{Heard, Said, said};

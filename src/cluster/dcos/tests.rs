@@ -83,7 +83,7 @@ fn tasks(names: &[&str]) -> BTreeMap<String, Task> {
 fn a_node_is_released_only_when_it_is_next_and_nothing_else_is_out() {
     let idle = plan("recovery (COMPLETE)");
     let why = |tree: &str, name: &str| match node(&plan(tree), Some(&idle), &tasks(&["data-0-node"]), name) {
-        Ok(Node::Not(why)) => why,
+        Ok(Node::Not(why) | Node::NotYet(why)) => why,
         other => format!("{other:?}"),
     };
     assert!(matches!(node(&plan(NEW), Some(&idle), &tasks(&[]), "master-1"), Ok(Node::Next { .. })));
@@ -97,11 +97,11 @@ fn a_node_is_released_only_when_it_is_next_and_nothing_else_is_out() {
     let parallel = NEW.replace("master-update (serial", "master-update (parallel").replace("(COMPLETE)", "(PENDING)");
     assert_eq!(why(&parallel, "master-0"), "the phase master-update is parallel: it would take 2 nodes at once");
     let busy = plan("recovery (STARTED)\n└─ data-1:[node] (STARTED)\n   └─ data-1:[node] (STARTED)");
-    let Ok(Node::Not(said)) = node(&plan(NEW), Some(&busy), &tasks(&[]), "master-1") else { panic!("not now") };
+    let Ok(Node::NotYet(said)) = node(&plan(NEW), Some(&busy), &tasks(&[]), "master-1") else { panic!("not now") };
     assert_eq!(said, "recovery is at work: data-1:[node] is STARTED");
     let mut lost = tasks(&["data-0-node"]);
     lost.values_mut().for_each(|task| task.status = "FAILED".to_owned());
-    let Ok(Node::Not(said)) = node(&plan(NEW), Some(&idle), &lost, "master-1") else { panic!("not now") };
+    let Ok(Node::NotYet(said)) = node(&plan(NEW), Some(&idle), &lost, "master-1") else { panic!("not now") };
     assert_eq!(said, "data-0-node does not run (FAILED)");
     let broken = format!("{NEW}\nErrors:\n- PodSpec\n");
     assert_eq!(why(&broken, "master-1"), "the scheduler refuses the configuration: PodSpec");
@@ -218,4 +218,17 @@ fn apps_deployments_and_complaints_are_read() {
     );
     assert_eq!(running_tasks(br#"{"frameworks": [{"name": "elastic", "TASK_RUNNING": 7}]}"#, "elastic"), Ok(Some(7)));
     assert_eq!(running_tasks(br#"{"frameworks": []}"#, "elastic"), Ok(None));
+}
+
+#[test]
+fn what_the_command_line_prints_is_an_answer_too() {
+    let plan = cli_answer(0, NEW.as_bytes(), b"", false).map(said);
+    assert!(matches!(plan, Some(Said::Plan(_))), "{plan:?}");
+    let told = |status, err: &'static str| cli_answer(status, b"", err.as_bytes(), true).map(said);
+    assert!(matches!(told(0, "\"deploy\" plan has been resumed."), Some(Said::Taken(_))));
+    assert_eq!(told(1, "Command has already been issued or the plan has completed"), Some(Said::Already));
+    assert!(matches!(told(1, "Got 401 Unauthorized response from x"), Some(Said::Denied(_))));
+    assert!(matches!(told(1, "Could not reach the service scheduler with name 'elastic'"), Some(Said::Away(_))));
+    assert!(matches!(told(1, "Plan, phase, and/or step does not exist"), Some(Said::Unknown(_))));
+    assert_eq!(told(127, "sh: dcos: command missing"), None);
 }

@@ -5,6 +5,7 @@
 //! Their times can be scaled by `STAGGER_LAB_TIME`, a rehearsal's own variable.
 
 mod daemon;
+mod dcos;
 mod executor;
 mod flags;
 mod glog;
@@ -17,6 +18,8 @@ mod slave;
 #[cfg(test)]
 mod tests;
 mod zk;
+
+pub(crate) use self::dcos::{Setup as DcosSetup, run as dcos};
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -1,0 +1,128 @@
+//! What only looks: the plan as a tree and as nodes, whether nothing is out, whether a node is launched.
+
+use std::time::Duration;
+
+use super::Asked;
+use super::sight::{Blind, Sight};
+use crate::base::{Map, Value};
+use crate::cluster::dcos::{Node, Status, gate, node, render_tree};
+use crate::modules::{Answer, Failure, Gate, Question, Timing, Verdict};
+
+/// `state: shown`.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) asked: Asked,
+}
+
+/// `state: idle`.
+#[derive(Debug)]
+pub(super) struct Idle {
+    pub(super) asked: Asked,
+}
+
+/// `state: launched`.
+#[derive(Debug)]
+pub(super) struct Launched {
+    pub(super) asked: Asked,
+}
+
+fn blind(blind: Blind) -> Verdict {
+    match blind {
+        Blind::NotYet(why) => Verdict::NotYet(why),
+        Blind::Never(failure) => Verdict::Never(failure),
+    }
+}
+
+impl Asked {
+    /// The result of a look.
+    pub(super) fn result(&self, sight: &Sight) -> Map {
+        let mut result = Map::new();
+        let tree = render_tree(&self.plan, &sight.plan);
+        result.insert("tree".to_owned(), Value::from(tree.lines().map(Value::from).collect::<Vec<_>>()));
+        let nodes: Vec<Value> = sight.plan.steps().map(|(_, step)| Value::Object(sight.node(&step.name))).collect();
+        result.insert("nodes".to_owned(), Value::from(nodes));
+        result.insert("complete".to_owned(), Value::from(sight.plan.is_complete()));
+        result.insert("closed".to_owned(), Value::from(gate(&sight.plan).is_closed()));
+        result.insert("recovering".to_owned(), Value::from(sight.recovering().is_some()));
+        result.insert("errors".to_owned(), Value::from(sight.plan.errors.clone()));
+        let holds = sight.plan.steps().any(|(_, step)| step.status == Status::Waiting);
+        result.insert("steps_hold".to_owned(), Value::from(holds));
+        result
+    }
+}
+
+impl Gate for Shown {
+    fn timing(&self) -> Timing {
+        self.asked.timing
+    }
+
+    fn questions(&self, answers: &[Answer]) -> Vec<Question> {
+        self.asked.everything(answers)
+    }
+
+    fn judge(&self, answers: &[Answer], _memory: &mut Value, _elapsed: Duration) -> Verdict {
+        match self.asked.see(answers) {
+            Ok(sight) => Verdict::Ready(self.asked.result(&sight)),
+            Err(why) => blind(why),
+        }
+    }
+}
+
+impl Gate for Idle {
+    fn timing(&self) -> Timing {
+        self.asked.timing
+    }
+
+    fn questions(&self, answers: &[Answer]) -> Vec<Question> {
+        self.asked.everything(answers)
+    }
+
+    fn judge(&self, answers: &[Answer], _memory: &mut Value, _elapsed: Duration) -> Verdict {
+        let sight = match self.asked.see(answers) {
+            Ok(sight) => sight,
+            Err(why) => return blind(why),
+        };
+        if let Some(error) = sight.plan.errors.first() {
+            return Verdict::Never(Failure::new(format!("the scheduler refuses its configuration: {error}")));
+        }
+        if let Some(why) = sight.recovering() {
+            return Verdict::NotYet(why);
+        }
+        if let Some(step) = sight.plan.in_flight().first() {
+            return Verdict::NotYet(format!("{} is {}", step.pod(), step.status));
+        }
+        if let Some((name, task)) = sight.tasks.iter().find(|(_, task)| !task.is_running()) {
+            return Verdict::NotYet(format!("{name} does not run ({})", task.status));
+        }
+        Verdict::Ready(self.asked.result(&sight))
+    }
+}
+
+impl Gate for Launched {
+    fn timing(&self) -> Timing {
+        self.asked.timing
+    }
+
+    fn questions(&self, answers: &[Answer]) -> Vec<Question> {
+        self.asked.plan_only(answers)
+    }
+
+    fn judge(&self, answers: &[Answer], _memory: &mut Value, _elapsed: Duration) -> Verdict {
+        let sight = match self.asked.see(answers) {
+            Ok(sight) => sight,
+            Err(why) => return blind(why),
+        };
+        let name = &self.asked.node;
+        match node(&sight.plan, None, &sight.tasks, name) {
+            Err(why) => Verdict::Never(Failure::new(why)),
+            Ok(Node::Complete | Node::Launched) => Verdict::Ready(sight.node(name)),
+            Ok(Node::Killed) => {
+                Verdict::NotYet(format!("{name} is PREPARED: its old task is killed, and it waits for an offer"))
+            }
+            Ok(Node::Next { .. } | Node::NotYet(_) | Node::Not(_)) => {
+                let status = sight.plan.step(name).map(|(_, step)| step.status.to_string()).unwrap_or_default();
+                Verdict::NotYet(format!("{name} is {status}: it is not taken yet"))
+            }
+        }
+    }
+}
