@@ -25,6 +25,7 @@ mod copy_remote;
 mod copy_remote_tree;
 mod copy_tree;
 mod dcos_api;
+mod dcos_package;
 mod dcos_plan;
 mod debug;
 mod fail;
@@ -79,6 +80,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &assert::SPEC,
     &command::SPEC,
     &copy::SPEC,
+    &dcos_package::SPEC,
     &dcos_plan::SPEC,
     &debug::SPEC,
     &fail::SPEC,

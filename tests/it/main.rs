@@ -5,6 +5,7 @@
 mod ansible;
 mod booted;
 mod control;
+mod dcos;
 mod detached;
 mod diagnostics;
 mod faults;

@@ -120,6 +120,3 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
         _ => Bound::Gate(Box::new(show::Shown { asked })),
     })
 }
-
-#[cfg(test)]
-mod tests;

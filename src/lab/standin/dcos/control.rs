@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::nodes::Life;
+use super::packages::Package;
 use super::server::{Request, Response};
-use super::world::World;
+use super::world::{App, World};
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +59,20 @@ impl World {
             "restart" => {
                 self.scheduler = None;
                 self.start(now);
+            }
+            // Another package over the same tasks, as if the old app had been removed and this one installed.
+            "upgrade" => {
+                let found = Package::find(&text("package"));
+                let options = if body["options"].is_null() {
+                    json!({"ingest_nodes": {"count": 1}})
+                } else {
+                    body["options"].clone()
+                };
+                if let Some((package, json)) = found.and_then(|package| Some((package, package.app(&options).ok()?))) {
+                    self.scheduler = None;
+                    self.app = Some(App { package, json });
+                    self.start(now);
+                }
             }
             "expire" => self.token = format!("standin-token-{}", self.number()),
             "answer" => {

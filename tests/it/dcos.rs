@@ -1,0 +1,129 @@
+//! Elastic on DC/OS: the modules and the playbook, on the stand-in of a scheduler, Cosmos, Marathon and Admin Router.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::hermetic::{Place, Said};
+
+/// A DC/OS of this test alone.
+struct Dcos {
+    child: Child,
+    url: String,
+}
+
+impl Dcos {
+    fn up(place: &Place, words: &[&str]) -> Self {
+        let words: Vec<&str> = ["lab", "dcos", "--time", "0.15"].into_iter().chain(words.iter().copied()).collect();
+        let mut child = place.command("stagger", &words).stdout(Stdio::piped()).spawn().expect("the stand-in starts");
+        let mut line = String::new();
+        let out = child.stdout.take().expect("a pipe");
+        BufReader::new(out).read_line(&mut line).expect("it says where it listens");
+        Self { child, url: line.trim().to_owned() }
+    }
+
+    /// Its own part: faults, and what happened.
+    fn control(&self, what: &str, body: &Value) -> Value {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let body = body.to_string();
+        let head = format!("POST /_standin/{what} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        stream.write_all(head.as_bytes()).expect("sent");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("an answer");
+        let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        serde_json::from_str(body).unwrap_or_else(|_| panic!("{text}"))
+    }
+
+    fn history(&self) -> Value {
+        self.control("history", &json!({}))
+    }
+
+    /// How often something happened.
+    fn count(&self, what: &str) -> usize {
+        let seen = self.history();
+        seen["history"].as_array().expect("a list").iter().filter(|one| one["what"] == what).count()
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !holds(&self.history()) {
+            assert!(Instant::now() < end, "{what}: {}", self.history());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Dcos {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Tests side by side work from one machine: their runs mind no leases on it.
+fn place() -> Place {
+    let mut place = Place::new();
+    place.leases = false;
+    place
+}
+
+/// A play on this machine with one list of tasks.
+fn play(dcos: &Dcos, more: &str, tasks: &str) -> String {
+    format!(
+        "- hosts: localhost\n  gather_facts: false\n  vars: {{dcos_url: \"{}\"{more}}}\n  tasks:\n{tasks}",
+        dcos.url
+    )
+}
+
+#[track_caller]
+fn run(place: &Place, text: &str) -> Said {
+    place.write("play.yml", text);
+    place.call("stagger", &["run", "play.yml", "-i", "localhost,", "-c", "local"])
+}
+
+fn running(place: &Place, package: &str, next: &str) -> Dcos {
+    let dcos = Dcos::up(place, &["--package", package]);
+    dcos.control("upgrade", &json!({"package": next}));
+    dcos
+}
+
+/// One node after the other, by the module alone.
+const ONE: &str = "    - dcos_plan: {state: continued, node: master-0}
+      register: released
+      undo:
+        dcos_plan: {state: interrupted}
+    - dcos_plan: {state: launched, node: master-0}
+    - dcos_plan: {state: interrupted}
+    - dcos_plan: {state: complete, node: master-0, task: \"{{ released.task }}\", within: 20s}
+    - meta: undo
+";
+
+#[test]
+fn the_gate_lets_one_node_through_in_every_era() {
+    for (from, to) in [("3.1.0-7.4.1", "3.1.1-7.6.0"), ("2.3.1-5.6.5", "2.4.0-5.6.9")] {
+        let place = place();
+        let dcos = running(&place, from, to);
+        let tasks = format!(
+            "    - dcos_plan: {{state: interrupted}}\n{ONE}    - dcos_plan: {{}}\n      register: shown\n    - debug: {{var: shown.tree}}\n"
+        );
+        let said = run(&place, &play(&dcos, "", &tasks));
+        assert_eq!(said.code, 0, "{}{}{}", said.out, said.err, dcos.history());
+        let seen = dcos.history();
+        assert_eq!(
+            (dcos.count("kill"), &seen["most_out"], &seen["interrupted"]),
+            (1, &json!(1), &json!(true)),
+            "{seen}"
+        );
+        assert!(said.out.contains("master-0:[node] (COMPLETE)"), "{}", said.out);
+        // A second run finds nothing to do.
+        let before = dcos.count("continue");
+        let again = run(&place, &play(&dcos, "", &ONE.replace("within: 20s", "within: 1s")));
+        assert_eq!((again.code, dcos.count("continue")), (2, before), "the same task is there: {}", again.out);
+        assert!(again.out.contains("its task is the one from before"), "{}", again.out);
+    }
+}
