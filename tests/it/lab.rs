@@ -98,8 +98,18 @@ impl Lab {
         let mut stream = TcpStream::connect(self.address(last, port)).ok()?;
         stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).ok()?;
+        // Before 0.13 every body is compressed, whoever asks.
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+        let (head, body) = bytes.split_at(end);
+        let head = String::from_utf8(head.to_vec()).ok()?;
+        let mut text = head.clone();
+        if head.contains("Content-Encoding: gzip") {
+            flate2::read::GzDecoder::new(body).read_to_string(&mut text).ok()?;
+        } else {
+            text.push_str(std::str::from_utf8(body).ok()?);
+        }
         Some(text)
     }
 
@@ -349,7 +359,8 @@ fn compare_bodies(lab: &Lab, version: &str) {
     let status = |last, port, path: &str| {
         lab.raw(last, port, path).expect("an answer").lines().next().unwrap_or_default().to_owned()
     };
-    let (old, new) = if version == "0.13.0" {
+    let has_vars = version < "0.14";
+    let (old, new) = if has_vars {
         ("HTTP/1.1 200 OK", "HTTP/1.1 404 Not Found")
     } else {
         ("HTTP/1.1 404 Not Found", "HTTP/1.1 200 OK")
@@ -362,9 +373,12 @@ fn compare_bodies(lab: &Lab, version: &str) {
     assert_eq!(status(leading, 5050, "/master/roles.json"), new);
     assert_eq!(status(11, 5051, "/slave%281%29/stats.json"), "HTTP/1.1 404 Not Found");
     assert_eq!(status(11, 5051, "/state.json"), "HTTP/1.1 404 Not Found");
-    if version == "0.13.0" {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mesos-real/0.13.0/master-vars-http.txt");
-        let recorded = fs::read_to_string(path).expect("a recording").replace('\r', "");
+    let monitor = |from: &str| if version < from { "HTTP/1.1 404 Not Found" } else { "HTTP/1.1 200 OK" };
+    assert_eq!(status(11, 5051, "/monitor/usage.json"), monitor("0.12"));
+    assert_eq!(status(11, 5051, "/monitor/statistics.json"), monitor("0.13"));
+    if has_vars {
+        let real = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mesos-real").join(version);
+        let recorded = fs::read_to_string(real.join("master-vars-http.txt")).expect("a recording").replace('\r', "");
         let ours = lab.raw(leading, 5050, "/master/vars").expect("an answer").replace('\r', "");
         let plain = |text: &str| -> Vec<String> {
             text.lines()
@@ -414,6 +428,101 @@ fn restart_slave(lab: &Lab, last: u32, change: &str) -> (String, String) {
         (seen >= started - 1.0 && (id != before || seen > started)).then_some(id)
     });
     (before, after)
+}
+
+/// A cluster of another release, with slaves that listen where they are asked.
+fn cluster_of(release: &str, releases: &str, slave: &str) -> String {
+    CLUSTER
+        .replace(
+            "lab_release: 0.13.0, lab_releases: [0.13.0, 0.14.2]",
+            &format!("lab_release: {release}, lab_releases: [{releases}]"),
+        )
+        .replace("{slave: {", &format!("{{slave: {{{slave}, "))
+}
+
+/// How a release is put in force for a daemon.
+fn new(daemon: &str, release: &str) -> String {
+    format!("ln -sfn /opt/mesos-{release}/sbin/mesos-{daemon} /usr/local/sbin/mesos-{daemon}")
+}
+
+#[test]
+fn stand_ins_before_0_13_lose_their_tasks_as_the_real_ones_did() {
+    let lab = Lab::up(3, TIME, &cluster_of("0.11.0", "0.11.0, 0.12.1, 0.13.0", "port: 5051"));
+    let before = settled(&lab);
+    compare_bodies(&lab, "0.11.0");
+    // Slaves first: a new id each, the tasks are gone, and no framework hears of it.
+    for last in [11, 12] {
+        let (old, new) = restart_slave(&lab, last, &new("slave", "0.12.1"));
+        assert_ne!(old, new);
+    }
+    let (_, state) = lab.leader().expect("a leader");
+    assert_eq!(tasks(&state), []);
+    assert_eq!(
+        [&state["activated_slaves"], &state["connected_slaves"], &state["lost_tasks"]].map(Value::as_u64),
+        [Some(4), Some(2), Some(0)]
+    );
+    let log = lab.run("f1", "cat /var/log/sleeper.log");
+    assert!(log.contains("SLAVELOST") && !log.contains("TASK_LOST"), "{log}");
+    assert_eq!(log.matches("TASK_RUNNING").count(), before.len(), "it launches none again: {log}");
+    // Masters: one failover, the ids stay.
+    let ids = [11, 12].map(|last| slave_id(&state, last));
+    restart_masters(&lab, &new("master", "0.12.1"));
+    let (_, state) =
+        wait("both slaves are back", 10, || lab.leader().filter(|(_, state)| state["connected_slaves"] == 2));
+    assert_eq!([11, 12].map(|last| slave_id(&state, last)), ids);
+    lab.run("f1", "service sleeper restart");
+    settled(&lab);
+    compare_bodies(&lab, "0.12.1");
+    // 0.12 to 0.13: masters keep tasks, slaves lose them, and the framework hears of it.
+    let before = tasks(&lab.leader().expect("a leader").1);
+    restart_masters(&lab, &new("master", "0.13.0"));
+    assert_eq!(settled(&lab), before);
+    for last in [11, 12] {
+        let (old, new) = restart_slave(&lab, last, &new("slave", "0.13.0"));
+        assert_ne!(old, new);
+        settled(&lab);
+    }
+    assert!(lab.run("f1", "cat /var/log/sleeper.log").contains("TASK_LOST Slave s1 removed"));
+}
+
+#[test]
+fn stand_ins_of_0_15_recover_and_authenticate_as_the_real_ones_did() {
+    let lab = Lab::up(4, TIME, &cluster_of("0.14.2", "0.14.2, 0.15.0", "checkpoint: \"true\""));
+    settled(&lab);
+    lab.run("f1", "sed -i s/CHECKPOINT=false/CHECKPOINT=true/ /etc/default/sleeper; rm -r /var/lib/sleeper; service sleeper restart");
+    lab.run("f1", "true");
+    let before = settled_with(&lab, 8);
+    restart_masters(&lab, &new("master", "0.15.0"));
+    assert_eq!(settled_with(&lab, 8), before);
+    for last in [11, 12] {
+        let (old, kept) = restart_slave(&lab, last, &new("slave", "0.15.0"));
+        assert_eq!(old, kept);
+    }
+    // Those of the framework that checkpoints live, the other's are lost.
+    let now = settled(&lab);
+    assert!(now.iter().all(|task| before.contains(task)), "{before:?} {now:?}");
+    compare_bodies(&lab, "0.15.0");
+
+    let file = "echo 'web s3cret' >/etc/credentials; echo /etc/credentials >/etc/mesos-master/credentials";
+    restart_masters(&lab, file);
+    let log = |host: &str, log: &str| lab.ssh("root", host, &format!("cat /var/log/{log}.log")).1;
+    let leads = |lab: &Lab| format!("m{}", lab.leader().expect("a leader").0);
+    lab.run("f1", "printf 'PRINCIPAL=web\\nSECRET=s3cret\\n' >>/etc/default/sleeper; ln -sfn /opt/mesos-0.15.0/lib/libmesos-0.15.0.so /usr/local/lib/libmesos.so; service sleeper restart");
+    wait("it authenticates", 10, || {
+        log(&leads(&lab), "mesos-master")
+            .contains("Successfully authenticated framework at scheduler(1)@")
+            .then_some(())
+    });
+    restart_masters(&lab, "touch '/etc/mesos-master/?authenticate'");
+    let active =
+        |state: &Value| state["frameworks"].as_array().is_some_and(|all| all.iter().any(|one| one["active"] == 1));
+    wait("it is taken in", 10, || lab.leader().filter(|(_, state)| active(state)));
+    // Without its credential it is refused, again and again.
+    lab.run("f1", "sed -i /PRINCIPAL/d /etc/default/sleeper; service sleeper restart");
+    let refused = "because it is not authenticated";
+    wait("it is refused", 10, || (log(&leads(&lab), "mesos-master").matches(refused).count() >= 2).then_some(()));
+    let said = log("f1", "sleeper");
+    assert!(said.contains("ERROR Framework '") && said.contains("is not authenticated."), "{said}");
 }
 
 const NEW_MASTER: &str = "ln -sfn /opt/mesos-0.14.2/sbin/mesos-master /usr/local/sbin/mesos-master";

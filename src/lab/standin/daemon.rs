@@ -5,18 +5,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
+use super::era::Era;
 use super::flags::Flags;
 use super::glog::Log;
 use super::resources::number_of;
 
-/// When the releases were built; only 0.14.2 could be told from 0.13.0 by it.
-pub(crate) fn build(version: &str) -> (&'static str, i64) {
-    if version == "0.13.0" { ("2013-09-01 15:38:22", 1_378_049_902) } else { ("2013-11-03 15:27:23", 1_383_492_443) }
-}
-
 /// A running stand-in.
 pub(crate) struct Daemon {
     pub(crate) version: String,
+    pub(crate) era: Era,
     pub(crate) ip: Ipv4Addr,
     pub(crate) port: u16,
     pub(crate) flags: Flags,
@@ -36,6 +33,7 @@ impl Daemon {
         let log = Log::new(program, version, flags.get("log_dir"), flags.is_on("quiet"));
         Daemon {
             version: version.to_owned(),
+            era: Era::of(version),
             ip,
             port,
             flags,
@@ -56,15 +54,11 @@ impl Daemon {
         self.started_at.elapsed().as_secs_f64()
     }
 
-    pub(crate) fn is_0_13(&self) -> bool {
-        self.version == "0.13.0"
-    }
-
     pub(crate) fn address(&self) -> String {
         format!("{}:{}", self.ip, self.port)
     }
 
-    /// A time as the daemon keeps it: whole seconds come out of the 10 digits of 0.13.0 by themselves.
+    /// A time as the daemon keeps it: whole seconds come out of the 10 digits until 0.13 by themselves.
     pub(crate) fn time(&self, seconds: f64) -> Value {
         number_of(seconds)
     }

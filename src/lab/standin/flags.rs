@@ -1,6 +1,10 @@
-//! Flags as the daemons of 0.13.0 and 0.14.2 read them: which they know is in their own usage texts, as recorded.
+//! Flags as the daemons since 0.13.0 read them (`configurator.rs` has those before): which they know is in their own usage
+//! texts, as recorded.
 
 use std::collections::BTreeMap;
+
+use super::configurator;
+use super::era::Era;
 
 /// What a daemon was told, by flag; defaults included.
 #[derive(Debug, Clone, Default)]
@@ -8,9 +12,23 @@ pub(crate) struct Flags {
     values: BTreeMap<String, String>,
 }
 
-/// A message for standard error; the daemon then ends with exit code 1.
+/// A message for standard error, and how the daemon then ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Refusal(pub(crate) String);
+pub(crate) struct Refusal {
+    pub(crate) said: String,
+    /// By SIGABRT; else with exit code 1.
+    pub(crate) aborts: bool,
+}
+
+impl Refusal {
+    pub(super) fn exit(said: String) -> Refusal {
+        Refusal { said, aborts: false }
+    }
+
+    pub(super) fn abort(said: String) -> Refusal {
+        Refusal { said, aborts: true }
+    }
+}
 
 const INTEGERS: &[&str] = &["port", "logbufsecs"];
 const DURATIONS: &[&str] = &[
@@ -44,23 +62,14 @@ impl Flags {
     }
 }
 
-/// The recorded usage text of a daemon.
-pub(crate) fn usage(program: &str, version: &str) -> &'static str {
-    match (program, version) {
-        ("mesos-master", "0.13.0") => include_str!("usage/0.13.0-master.txt"),
-        ("mesos-master", _) => include_str!("usage/0.14.2-master.txt"),
-        (_, "0.13.0") => include_str!("usage/0.13.0-slave.txt"),
-        (_, _) => include_str!("usage/0.14.2-slave.txt"),
-    }
-}
-
 /// A flag that a version knows: whether it is a boolean, and its default.
-struct Known {
-    boolean: bool,
+pub(super) struct Known {
+    pub(super) boolean: bool,
     default: Option<String>,
 }
 
-fn known(usage: &str) -> BTreeMap<String, Known> {
+/// The flags in a usage text.
+pub(super) fn known(usage: &str) -> BTreeMap<String, Known> {
     let mut found: BTreeMap<String, Known> = BTreeMap::new();
     let mut current = String::new();
     for line in usage.lines() {
@@ -81,6 +90,11 @@ fn known(usage: &str) -> BTreeMap<String, Known> {
     found
 }
 
+/// The values of flags that nobody gives.
+pub(super) fn defaults(known: &BTreeMap<String, Known>) -> BTreeMap<String, String> {
+    known.iter().filter_map(|(name, flag)| Some((name.clone(), flag.default.clone()?))).collect()
+}
+
 /// Reads a command line (without the program's name) and environment as `program` of `version` does.
 pub(crate) fn load(
     program: &str,
@@ -88,21 +102,26 @@ pub(crate) fn load(
     arguments: &[String],
     environment: &[(String, String)],
 ) -> Result<Flags, Refusal> {
-    let usage = usage(program, version);
+    let era = Era::of(version);
+    if era < Era::V0_13 {
+        return configurator::load(program, era, arguments, environment);
+    }
+    let usage = era.usage(program);
     let known = known(usage);
-    let refuse = |message: String| Refusal(format!("{message}\n{usage}"));
+    let refuse = |message: String| Refusal::exit(format!("{message}\n{usage}"));
     let mut given: BTreeMap<String, Option<String>> = BTreeMap::new();
     for (name, value) in environment {
         let Some(name) = name.strip_prefix("MESOS_") else { continue };
         let name = name.to_lowercase();
         // 0.13.0 takes every MESOS_ variable for a flag; later versions only those that are.
-        if version == "0.13.0" || known.contains_key(&name) {
+        if era == Era::V0_13 || known.contains_key(&name) {
             given.insert(name, Some(value.clone()));
         }
     }
     for argument in arguments {
         let (name, value) = match argument.strip_prefix("--") {
-            // What is no flag has an empty name.
+            // 0.15 skips what is no flag; before, that has an empty name.
+            None if era >= Era::V0_15 => continue,
             None => (String::new(), None),
             Some(rest) => match rest.split_once('=') {
                 Some((name, value)) => (name.to_lowercase(), Some(value.to_owned())),
@@ -114,12 +133,7 @@ pub(crate) fn load(
         }
         given.insert(name, value);
     }
-    let mut values = BTreeMap::new();
-    for (name, flag) in &known {
-        if let Some(default) = &flag.default {
-            values.insert(name.clone(), default.clone());
-        }
-    }
+    let mut values = defaults(&known);
     for (name, value) in given {
         let (flag_name, negated) = match name.strip_prefix("no-") {
             Some(rest) if !known.contains_key(&name) => (rest.to_owned(), true),
@@ -151,17 +165,23 @@ pub(crate) fn load(
             .map_err(|why| refuse(format!("Failed to load flag '{flag_name}': {why}")))?;
         values.insert(flag_name, value);
     }
+    finish(program, usage, values)
+}
+
+/// What is said of flags as a whole.
+pub(super) fn finish(program: &str, usage: &str, values: BTreeMap<String, String>) -> Result<Flags, Refusal> {
     let flags = Flags { values };
     if flags.is_on("help") {
-        return Err(Refusal(usage.to_owned()));
+        return Err(Refusal::exit(usage.to_owned()));
     }
     if program == "mesos-slave" && flags.get("master").is_none() {
-        return Err(Refusal("Missing required option --master\n".to_owned()));
+        return Err(Refusal::exit("Missing required option --master\n".to_owned()));
     }
     Ok(flags)
 }
 
-fn check(name: &str, boolean: bool, value: &str) -> Result<(), String> {
+/// Whether a value is one of its flag.
+pub(super) fn check(name: &str, boolean: bool, value: &str) -> Result<(), String> {
     if boolean && !matches!(value, "true" | "false" | "1" | "0") {
         return Err(format!("Failed to load value '{value}': Expecting a boolean (e.g., true or false)"));
     }

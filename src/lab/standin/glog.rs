@@ -6,12 +6,14 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use super::era::Era;
+
 /// Where a daemon's lines go.
 #[derive(Debug, Clone)]
 pub(crate) struct Log {
     quiet: bool,
     file: Option<Arc<Mutex<File>>>,
-    /// 0 for 0.13.0, 1 for 0.14.2: which of two line numbers a message has.
+    /// 0 until 0.13, 1 later: which of two line numbers a message has.
     newer: usize,
 }
 
@@ -28,7 +30,7 @@ impl Log {
             let _ = symlink(&name, &link);
             Some(Arc::new(Mutex::new(file)))
         });
-        Log { quiet, file, newer: usize::from(version != "0.13.0") }
+        Log { quiet, file, newer: usize::from(Era::of(version) > Era::V0_13) }
     }
 
     pub(crate) fn info(&self, source: &str, lines: [u32; 2], text: &str) {

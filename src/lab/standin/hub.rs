@@ -64,15 +64,15 @@ impl Hub {
         Hub { sender, receiver, links: HashMap::new() }
     }
 
-    /// Listens; gives the port, which is a free one for 0.
-    pub(crate) fn listen(&self, ip: Ipv4Addr, port: u16) -> std::io::Result<u16> {
+    /// Listens, and compresses every answer where that is so; gives the port, which is a free one for 0.
+    pub(crate) fn listen(&self, ip: Ipv4Addr, port: u16, always: bool) -> std::io::Result<u16> {
         let listener = TcpListener::bind((ip, port))?;
         let port = listener.local_addr()?.port();
         let sender = self.sender.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let sender = sender.clone();
-                std::thread::spawn(move || serve(stream, &sender));
+                std::thread::spawn(move || serve(stream, &sender, always));
             }
         });
         Ok(port)
@@ -138,7 +138,7 @@ fn read_lines(reader: BufReader<TcpStream>, id: u64, sender: &Sender<Event>) {
     let _ = sender.send(Event::Closed(id));
 }
 
-fn serve(stream: TcpStream, sender: &Sender<Event>) {
+fn serve(stream: TcpStream, sender: &Sender<Event>, always: bool) {
     let _ = stream.set_nodelay(true);
     let Ok(mut writer) = stream.try_clone() else { return };
     let mut reader = BufReader::new(stream);
@@ -181,7 +181,7 @@ fn serve(stream: TcpStream, sender: &Sender<Event>) {
             return;
         }
         let Ok(response) = receive.recv() else { return };
-        if writer.write_all(&on_the_wire(response, gzip)).is_err() || close {
+        if writer.write_all(&on_the_wire(response, gzip, always)).is_err() || close {
             return;
         }
     }
@@ -194,13 +194,13 @@ fn accepts_gzip(value: &str) -> bool {
     })
 }
 
-/// From 0.13 on a body is compressed when that is welcome and it has 1 KiB or more.
-fn on_the_wire(response: Response, gzip: bool) -> Vec<u8> {
+/// Before 0.13 every body is compressed, whoever asks; later one of 1 KiB or more when that is welcome.
+fn on_the_wire(response: Response, gzip: bool, always: bool) -> Vec<u8> {
     let mut body = response.body.into_bytes();
     let date = jiff::Timestamp::now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let mut head = format!("HTTP/1.1 {}\r\nDate: {date}\r\n", response.status);
     let mut headers = response.headers;
-    if gzip && body.len() >= 1024 {
+    if (gzip && body.len() >= 1024) || (always && !body.is_empty()) {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         if let Ok(packed) = encoder.write_all(&body).and_then(|()| encoder.finish()) {
             body = packed;

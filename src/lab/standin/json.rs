@@ -4,11 +4,6 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-/// Significant digits of a number: 10 in 0.13.0, 15 in 0.14.2.
-pub(crate) fn digits(version: &str) -> usize {
-    if version == "0.13.0" { 10 } else { 15 }
-}
-
 /// Prints a value.
 pub(crate) fn render(value: &Value, digits: usize) -> String {
     let mut out = String::new();

@@ -1,11 +1,14 @@
-//! Daemons that behave as Mesos 0.13.0 and 0.14.2 were seen to: their flags and refusals, their HTTP bodies, election through
+//! Daemons that behave as Mesos 0.11.0 to 0.15.0 were seen to: their flags and refusals, their HTTP bodies, election through
 //! a real ZooKeeper, slaves that come, go and recover, a framework with tasks and executors that are processes.
 //!
 //! Between themselves they speak lines of JSON where the real ones speak protobuf: nobody else listens there.
 //! Their times can be scaled by `STAGGER_LAB_TIME`, a rehearsal's own variable.
 
+mod configurator;
+mod credentials;
 mod daemon;
 mod dcos;
+mod era;
 mod executor;
 mod flags;
 mod glog;
@@ -27,7 +30,7 @@ use std::process::ExitCode;
 use super::release::StandIn;
 
 /// Versions that there is a stand-in for.
-pub(crate) const VERSIONS: &[&str] = &["0.13.0", "0.14.2"];
+pub(crate) const VERSIONS: &[&str] = &["0.11.0", "0.12.1", "0.13.0", "0.14.2", "0.15.0"];
 
 /// A slave whose launcher_dir is empty starts its own file as the executor, and says so by this variable.
 const ACT_AS: &str = "STAGGER_LAB_ACT_AS";
@@ -44,7 +47,10 @@ pub(crate) fn act(standin: &StandIn, arguments: &[OsString]) -> ExitCode {
             Ok(flags) if program == "mesos-master" => master::run(&standin.version, flags),
             Ok(flags) => slave::run(&standin.version, flags),
             Err(refusal) => {
-                let _ = std::io::Write::write_all(&mut std::io::stderr(), refusal.0.as_bytes());
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), refusal.said.as_bytes());
+                if refusal.aborts {
+                    std::process::abort();
+                }
                 ExitCode::FAILURE
             }
         },

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::era::Era;
+
 /// One resource: a number, or ranges as text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Amount {
@@ -23,9 +25,9 @@ pub(crate) struct Detected {
 }
 
 impl Resources {
-    /// Reads `cpus:2;mem:512;ports:[31000-31099]`; a role in parentheses is dropped. What is missing of the four known names is detected.
-    /// 0.13.0 silently drops other names, later versions keep them.
-    pub(crate) fn parse(flag: &str, version: &str, detected: Detected) -> Result<Resources, String> {
+    /// Reads `cpus:2;mem:512;ports:[31000-31099]`; a role in parentheses is dropped. What is missing of the four known names is detected,
+    /// where the flag is given at all since 0.13 only. 0.13.0 silently drops other names.
+    pub(crate) fn parse(flag: &str, era: Era, detected: Detected) -> Result<Resources, String> {
         let mut found: Vec<(String, Amount)> = Vec::new();
         for part in flag.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, value) = part
@@ -40,6 +42,9 @@ impl Resources {
             };
             found.push((name, amount));
         }
+        if era < Era::V0_13 && !found.is_empty() {
+            return Ok(Resources(found));
+        }
         let mut ordered = Vec::new();
         let defaults = [
             ("cpus", Amount::Scalar(detected.cpus)),
@@ -51,7 +56,7 @@ impl Resources {
             let own = found.iter().position(|(other, _)| other == name).map(|index| found.remove(index).1);
             ordered.push((name.to_owned(), own.unwrap_or(default)));
         }
-        if version != "0.13.0" {
+        if era != Era::V0_13 {
             ordered.extend(found);
         }
         Ok(Resources(ordered))
@@ -78,21 +83,21 @@ impl Resources {
         Value::Object(self.0.iter().map(member).collect::<Map<String, Value>>())
     }
 
-    /// As a log line has them: `cpus=2; …` in 0.13.0, `cpus(*):2; …` later.
-    pub(crate) fn text(&self, version: &str) -> String {
+    /// As a log line has them: `cpus=2; …` until 0.13, `cpus(*):2; …` later.
+    pub(crate) fn text(&self, era: Era) -> String {
         let one = |(name, amount): &(String, Amount)| {
             let value = match amount {
                 Amount::Scalar(number) => number.to_string(),
                 Amount::Ranges(text) => text.clone(),
             };
-            if version == "0.13.0" { format!("{name}={value}") } else { format!("{name}(*):{value}") }
+            if era < Era::V0_14 { format!("{name}={value}") } else { format!("{name}(*):{value}") }
         };
         self.0.iter().map(one).collect::<Vec<_>>().join("; ")
     }
 
     /// As protobuf prints a message of them.
-    pub(crate) fn debug_text(&self, version: &str) -> String {
-        let role = if version == "0.13.0" { "" } else { "  role: \"*\"\n" };
+    pub(crate) fn debug_text(&self, era: Era) -> String {
+        let role = if era < Era::V0_14 { "" } else { "  role: \"*\"\n" };
         let one = |(name, amount): &(String, Amount)| match amount {
             Amount::Scalar(number) => {
                 format!(

@@ -1,6 +1,7 @@
 //! A framework's scheduler: keeps so many sleeping tasks running, and says on standard output what it hears.
 //!
-//! It is told by its environment: MASTER, IP, TASKS, CHECKPOINT, NAME, STATE (where its framework id is kept). Its next life is the
+//! It is told by its environment: MASTER, IP, TASKS, CHECKPOINT, NAME, STATE (where its framework id is kept),
+//! PRINCIPAL and SECRET (for a library of 0.15). Its next life is the
 //! same framework, and nobody tells it of the tasks of this one: it launches as many again beside them, as real ones do.
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::daemon::{address_of, time_scale};
+use super::era::Era;
 use super::glog::Log;
 use super::hub::{Event, Hub};
 use super::zk::{self, ZkNews};
@@ -36,6 +38,11 @@ struct Scheduler {
     next_try: Instant,
     tasks: BTreeMap<String, String>,
     next_task: u32,
+    /// Principal and secret, for a library that knows of them.
+    credential: Option<(String, String)>,
+    authenticated: bool,
+    /// The driver has ended with an error: it goes on asking, and passes nothing on.
+    aborted: bool,
 }
 
 /// Runs a scheduler until it is killed.
@@ -47,7 +54,7 @@ pub(super) fn run(version: &str) -> ExitCode {
     let master = variable("MASTER", "zk://localhost:2181/mesos");
     let ip: Ipv4Addr = variable("IP", "127.0.0.1").parse().unwrap_or(Ipv4Addr::LOCALHOST);
     let hub = Hub::new();
-    let port = match hub.listen(ip, 0) {
+    let port = match hub.listen(ip, 0, false) {
         Ok(port) => port,
         Err(error) => log.fatal("process.cpp", [1340, 1365], &format!("Failed to initialize, bind: {error}")),
     };
@@ -68,6 +75,11 @@ pub(super) fn run(version: &str) -> ExitCode {
         next_try: now,
         tasks: BTreeMap::new(),
         next_task: 0,
+        credential: (Era::of(version) >= Era::V0_15)
+            .then(|| (variable("PRINCIPAL", ""), variable("SECRET", "")))
+            .filter(|(principal, _)| !principal.is_empty()),
+        authenticated: false,
+        aborted: false,
     };
     match super::zk_url(&master).as_deref().map(zk::parse_url) {
         Some(Ok(url)) => {
@@ -136,6 +148,7 @@ impl Scheduler {
 
     fn on_disconnect(&mut self) {
         self.master = None;
+        self.authenticated = false;
         if std::mem::take(&mut self.registered) {
             say("DISCONNECTED");
         }
@@ -147,6 +160,12 @@ impl Scheduler {
             self.master = self.hub.link(&address, &json!({"link": "scheduler", "pid": self.pid}));
         }
         let Some(link) = self.master else { return };
+        if let Some((principal, secret)) = self.credential.as_ref().filter(|_| !self.authenticated) {
+            // A master of before 0.15 does not answer this: it is asked again and again.
+            let message = json!({"kind": "authenticate", "pid": self.pid, "principal": principal, "secret": secret});
+            self.hub.send(link, &message);
+            return;
+        }
         let message = json!({
             "kind": "register-framework",
             "id": self.id,
@@ -162,6 +181,22 @@ impl Scheduler {
     fn on_master(&mut self, link: u64, message: &Value) {
         let text = |name: &str| message[name].as_str().unwrap_or_default().to_owned();
         match message["kind"].as_str().unwrap_or_default() {
+            _ if self.aborted => {}
+            "authenticated" => {
+                self.authenticated = true;
+                self.next_try = Instant::now();
+            }
+            "authentication-refused" => {
+                let master = self.leader.clone().unwrap_or_default();
+                self.log.warning("sched.cpp", [342, 342], &format!("Master {master} refused authentication"));
+                say("ERROR Master refused authentication");
+                self.leader = None;
+                self.aborted = true;
+            }
+            "error" if text("message").ends_with("is not authenticated.") => {
+                say(&format!("ERROR {}", text("message")));
+                self.aborted = true;
+            }
             "registered" => {
                 self.registered = true;
                 self.id = text("id");

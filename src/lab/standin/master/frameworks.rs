@@ -10,6 +10,36 @@ use super::{Framework, Master, Offer, Peer, Task, text};
 const FILTER: f64 = 5.0;
 
 impl Master {
+    /// A scheduler that shows a principal and its secret.
+    pub(super) fn authenticate(&mut self, link: u64, message: &Value) {
+        let (pid, principal) = (text(message, "pid"), text(message, "principal"));
+        let log = self.daemon.log.clone();
+        log.info("master.cpp", [1850, 1850], &format!("Authenticating framework at {pid}"));
+        let known = self.credentials.get(&principal);
+        if known.is_some_and(|secret| *secret == text(message, "secret")) {
+            log.info("master.cpp", [1915, 1915], &format!("Successfully authenticated framework at {pid}"));
+            self.authenticated.insert(pid);
+            self.hub.send(link, &json!({"kind": "authenticated"}));
+        } else {
+            let why = if known.is_none() { "user not found" } else { "authentication failure" };
+            log.warning("authenticator.hpp", [300, 300], &format!("Authentication failure: {why}"));
+            self.hub.send(link, &json!({"kind": "authentication-refused"}));
+        }
+    }
+
+    /// With `--authenticate` nobody registers who has not authenticated: it is told so, each time that it asks.
+    pub(super) fn refuses(&mut self, link: u64, message: &Value) -> bool {
+        let (id, pid) = (text(message, "id"), text(message, "pid"));
+        if !self.daemon.flags.is_on("authenticate") || self.authenticated.contains(&pid) {
+            return false;
+        }
+        let text = format!("Refusing registration of framework at {pid} because it is not authenticated");
+        self.daemon.log.warning("master.cpp", [828, 828], &text);
+        let who = if id.is_empty() { "Framework".to_owned() } else { format!("Framework '{id}'") };
+        self.hub.send(link, &json!({"kind": "error", "message": format!("{who} at {pid} is not authenticated.")}));
+        true
+    }
+
     pub(super) fn register_framework(&mut self, link: u64, message: &Value) {
         let log = self.daemon.log.clone();
         let (wanted, pid) = (text(message, "id"), text(message, "pid"));

@@ -3,27 +3,27 @@
 use serde_json::{Map, Value, json};
 
 use super::{Framework, Master, Slave, Task};
-use crate::lab::standin::daemon::build;
+use crate::lab::standin::era::Era;
 use crate::lab::standin::hub::Response;
-use crate::lab::standin::json::{digits, render};
+use crate::lab::standin::json::render;
 use crate::lab::standin::resources::number_of;
 use crate::lab::standin::wrap_jsonp;
 
 impl Master {
     pub(super) fn respond(&self, path: &str) -> Response {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let newer = !self.daemon.is_0_13();
+        let era = self.daemon.era;
+        let newer = era >= Era::V0_14;
         // The root's paths are the master's too.
         let name = path.strip_prefix("/master").unwrap_or(path);
         let body = match name {
             "/state.json" => self.state(),
             "/stats.json" => self.stats(),
             "/roles.json" if newer && path.starts_with("/master/") => self.roles(),
-            "/vars" if !newer => json!(format!(
-                "version: {}\nbuild_date: {}\nbuild_user: \nbuild_flags: \n",
-                self.daemon.version,
-                build(&self.daemon.version).0
-            )),
+            "/vars" => match era.vars(&self.daemon.version) {
+                Some(text) => json!(text),
+                None => return Response::empty("404 Not Found"),
+            },
             "/health" if newer => return Response::empty("200 OK"),
             "/redirect" => return self.redirect(),
             _ => return Response::empty("404 Not Found"),
@@ -34,7 +34,7 @@ impl Master {
             _ => [400, 424],
         };
         self.daemon.log.info("http.cpp", lines, &format!("HTTP request for '{path}'"));
-        wrap_jsonp(render(&body, digits(&self.daemon.version)), query)
+        wrap_jsonp(render(&body, era.digits()), query)
     }
 
     fn redirect(&self) -> Response {
@@ -46,8 +46,18 @@ impl Master {
         }
     }
 
-    fn connected(&self) -> usize {
-        self.slaves.len()
+    /// Slaves that count as there: before 0.13 this number only grows.
+    fn activated(&self) -> usize {
+        if self.daemon.era < Era::V0_13 { self.activated } else { self.slaves.len() }
+    }
+
+    /// The other number of slaves: its name, and what it counts.
+    fn other_slaves(&self) -> (&'static str, usize) {
+        if self.daemon.era < Era::V0_13 {
+            ("connected_slaves", self.slaves.len())
+        } else {
+            ("deactivated_slaves", self.deactivated.len())
+        }
     }
 
     fn state(&self) -> Value {
@@ -56,9 +66,9 @@ impl Master {
         let mut put = |name: &str, value: Value| {
             members.insert(name.to_owned(), value);
         };
-        put("activated_slaves", json!(self.connected()));
-        put("build_date", json!(build(&self.daemon.version).0));
-        put("build_time", json!(build(&self.daemon.version).1));
+        put("activated_slaves", json!(self.activated()));
+        put("build_date", json!(self.daemon.era.build().0));
+        put("build_time", json!(self.daemon.era.build().1));
         put("build_user", json!(""));
         if let Some(cluster) = self.daemon.flags.get("cluster") {
             put("cluster", json!(cluster));
@@ -67,7 +77,8 @@ impl Master {
             put("log_dir", json!(folder));
         }
         put("completed_frameworks", json!([]));
-        put("deactivated_slaves", json!(self.deactivated.len()));
+        let (name, count) = self.other_slaves();
+        put(name, json!(count));
         put("failed_tasks", json!(counters.failed));
         put("finished_tasks", json!(counters.finished));
         put("frameworks", self.frameworks.iter().map(|framework| self.framework(framework)).collect());
@@ -82,7 +93,9 @@ impl Master {
         put("staged_tasks", json!(counters.staged));
         put("start_time", self.daemon.time(self.daemon.started));
         put("started_tasks", json!(0));
-        put("version", json!(self.daemon.version));
+        if self.daemon.era >= Era::V0_13 {
+            put("version", json!(self.daemon.version));
+        }
         Value::Object(members)
     }
 
@@ -95,7 +108,7 @@ impl Master {
             "resources": slave.resources.to_json(),
             "attributes": slave.attributes,
         });
-        if let (Some(at), false) = (slave.reregistered, self.daemon.is_0_13()) {
+        if let (Some(at), false) = (slave.reregistered, self.daemon.era <= Era::V0_13) {
             members["reregistered_time"] = self.daemon.time(at);
         }
         members
@@ -119,15 +132,15 @@ impl Master {
             "unregistered_time": 0,
             "user": framework.user,
         });
-        if let (Some(at), false) = (framework.reregistered, self.daemon.is_0_13()) {
+        if let (Some(at), false) = (framework.reregistered, self.daemon.era <= Era::V0_13) {
             members["reregistered_time"] = self.daemon.time(at);
         }
         members
     }
 
-    /// 0.13.0 lists what is not used as well.
+    /// Until 0.13 what is not used is listed as well.
     fn sum(&self, cpus: f64, mem: f64) -> Value {
-        match (self.daemon.is_0_13(), cpus > 0.0 || mem > 0.0) {
+        match (self.daemon.era <= Era::V0_13, cpus > 0.0 || mem > 0.0) {
             (true, _) => json!({"cpus": number_of(cpus), "disk": 0, "mem": number_of(mem), "ports": "[]"}),
             (false, true) => json!({"cpus": number_of(cpus), "mem": number_of(mem)}),
             (false, false) => json!({}),
@@ -137,22 +150,25 @@ impl Master {
     fn stats(&self) -> Value {
         let counters = &self.counters;
         let mut members = json!({
-            "activated_slaves": self.connected(),
+            "activated_slaves": self.activated(),
             "active_schedulers": self.frameworks.iter().filter(|framework| framework.active).count(),
-            "deactivated_slaves": self.deactivated.len(),
             "elected": self.elected,
             "failed_tasks": counters.failed,
             "finished_tasks": counters.finished,
             "invalid_status_updates": counters.invalid,
             "killed_tasks": counters.killed,
             "lost_tasks": counters.lost,
-            "outstanding_offers": self.offers.len(),
             "staged_tasks": counters.staged,
             "started_tasks": 0,
             "total_schedulers": self.frameworks.len(),
             "uptime": number_of(self.daemon.uptime()),
             "valid_status_updates": counters.valid,
         });
+        let (name, count) = self.other_slaves();
+        members[name] = json!(count);
+        if self.daemon.era >= Era::V0_13 {
+            members["outstanding_offers"] = json!(self.offers.len());
+        }
         if !self.slaves.is_empty() {
             for (name, used) in [
                 ("cpus", self.tasks.values().map(|task| task.cpus).sum::<f64>()),

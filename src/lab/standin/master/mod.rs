@@ -4,13 +4,15 @@ mod frameworks;
 mod http;
 mod slaves;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::credentials::{self, Credentials};
 use super::daemon::{Daemon, address_of, unix_now};
+use super::era::Era;
 use super::flags::Flags;
 use super::hub::{Event, Hub};
 use super::resources::Resources;
@@ -108,13 +110,19 @@ pub(super) struct Master {
     next_framework: u32,
     next_offer: u32,
     next_allocation: Instant,
+    /// Secrets by principal: 0.15 and later.
+    credentials: Credentials,
+    /// Pids of schedulers that have shown one.
+    authenticated: HashSet<String>,
+    /// Slaves that have registered: before 0.13 this number only grows.
+    activated: usize,
 }
 
 /// Runs a master until it dies.
 pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
     let daemon = Daemon::new("mesos-master", version, flags, 5050);
     let log = daemon.log.clone();
-    log.info("main.cpp", [114, 114], &format!("Build: {} by ", super::daemon::build(version).0));
+    log.info("main.cpp", [114, 114], &format!("Build: {} by ", daemon.era.build().0));
     log.info("main.cpp", [115, 115], "Starting Mesos master");
     let url = super::zk_url(daemon.flags.text("zk"));
     let url = match url.as_deref().map(zk::parse_url) {
@@ -125,7 +133,7 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
         }
     };
     let hub = Hub::new();
-    if let Err(error) = hub.listen(daemon.ip, daemon.port) {
+    if let Err(error) = hub.listen(daemon.ip, daemon.port, daemon.era < Era::V0_13) {
         log.fatal("process.cpp", [1340, 1365], &format!("Failed to initialize, bind: {error}"));
     }
     let number = u32::from_le_bytes(daemon.ip.octets());
@@ -134,6 +142,13 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
     let pid = format!("master@{}", daemon.address());
     log.info("master.cpp", [226, 269], &format!("Master started on {}", daemon.address()));
     log.info("master.cpp", [241, 284], &format!("Master ID: {id}"));
+    let credentials = match refusal(&daemon) {
+        Ok(credentials) => credentials,
+        Err(why) => {
+            log.raw(&why);
+            return ExitCode::FAILURE;
+        }
+    };
     if daemon.flags.text("whitelist") == "*" {
         log.warning("master.cpp", [81, 83], "No whitelist given. Advertising offers for all slaves");
     }
@@ -158,6 +173,9 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
         next_framework: 0,
         next_offer: 0,
         next_allocation: now,
+        credentials,
+        authenticated: HashSet::new(),
+        activated: 0,
     };
     match url {
         Some(url) => zk::watch(url, Some(pid), session, master.hub.sender.clone()),
@@ -167,6 +185,36 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
     loop {
         master.turn();
     }
+}
+
+/// What 0.15 makes of its flags on authentication, once it is started.
+///
+/// # Errors
+/// What it says before it ends with exit code 1.
+pub(super) fn refusal(daemon: &Daemon) -> Result<Credentials, String> {
+    if daemon.era < Era::V0_15 {
+        return Ok(Credentials::new());
+    }
+    let authenticate = daemon.flags.is_on("authenticate");
+    let (number, text) = if authenticate {
+        (302, "Master only allowing authenticated frameworks to register!")
+    } else {
+        (309, "Master allowing unauthenticated frameworks to register!!")
+    };
+    daemon.log.info("master.cpp", [number, number], text);
+    let Some(path) = daemon.flags.get("credentials") else {
+        return if authenticate {
+            Err("Authentication requires a credentials file (see --credentials flag)\n".to_owned())
+        } else {
+            Ok(Credentials::new())
+        };
+    };
+    let found = credentials::read(path)?;
+    if found.is_empty() {
+        let text = format!("Empty credentials file '{path}'. !!No frameworks will be allowed to register!!");
+        daemon.log.warning("master.cpp", [326, 326], &text);
+    }
+    Ok(found)
 }
 
 impl Master {
@@ -196,19 +244,19 @@ impl Master {
 
     fn on_zk(&mut self, news: ZkNews) {
         let log = self.daemon.log.clone();
-        let name = format!("Master detector ({})", self.pid);
+        let name = self.daemon.era.detector(&self.pid);
         match news {
             ZkNews::Connected => {
-                log.info("detector.cpp", [234, 234], &format!("{name} connected to ZooKeeper ..."));
+                log.info("detector.cpp", [234, 234], &format!("{} connected to ZooKeeper ...", name.trim_end()));
             }
             ZkNews::Created(path) => {
                 log.info("detector.cpp", [281, 281], &format!("Created ephemeral/sequence znode at '{path}'"));
             }
             ZkNews::Members(count, leader) => {
-                log.info("detector.cpp", [420, 420], &format!("{name}  found {count} registered masters"));
+                log.info("detector.cpp", [420, 420], &format!("{name} found {count} registered masters"));
                 if leader != self.leader {
                     if let Some(leader) = &leader {
-                        log.info("detector.cpp", [467, 467], &format!("{name}  got new master pid: {leader}"));
+                        log.info("detector.cpp", [467, 467], &format!("{name} got new master pid: {leader}"));
                     }
                     self.on_leader(leader);
                 }
@@ -256,6 +304,8 @@ impl Master {
         match kind {
             "register-slave" => self.register_slave(link, message),
             "reregister-slave" => self.reregister_slave(link, message),
+            "authenticate" if self.daemon.era >= Era::V0_15 => self.authenticate(link, message),
+            "register-framework" if self.refuses(link, message) => {}
             "register-framework" => self.register_framework(link, message),
             "launch" => self.launch(link, message),
             "unregister-framework" => self.unregister_framework(link),
@@ -292,13 +342,17 @@ impl Master {
                 "TASK_KILLED" => self.counters.killed += 1,
                 "TASK_FAILED" => self.counters.failed += 1,
                 "TASK_FINISHED" => self.counters.finished += 1,
-                // 0.13.0 does not count what it lost itself.
-                _ if by_master && self.daemon.is_0_13() => {}
+                // Until 0.13 a master does not count what it lost itself.
+                _ if by_master && self.daemon.era <= Era::V0_13 => {}
                 _ => self.counters.lost += 1,
             }
             if let Some(framework) = self.frameworks.iter_mut().find(|other| other.id == framework) {
                 framework.completed.push(task);
             }
+        }
+        // Before 0.13 such an update lacks a field, and the scheduler's library drops it: nobody hears of these tasks.
+        if by_master && self.daemon.era < Era::V0_13 {
+            return;
         }
         let link = self.frameworks.iter().find(|other| other.id == framework).and_then(|framework| framework.link);
         if let Some(link) = link {

@@ -5,12 +5,17 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::{Master, PING, PINGS, Peer, Slave, Task, text};
+use crate::lab::standin::era::Era;
 use crate::lab::standin::resources::Resources;
 
 impl Master {
     pub(super) fn register_slave(&mut self, link: u64, message: &Value) {
         let (pid, hostname) = (text(message, "pid"), text(message, "hostname"));
         let log = self.daemon.log.clone();
+        let slaves = self.daemon.flags.text("slaves");
+        if self.daemon.era >= Era::V0_13 && slaves != "*" {
+            log.fatal("master.cpp", [1063, 1325], &format!("Check failed: flags.slaves == \"*\" ({slaves} vs. *) "));
+        }
         if let Some(known) = self.slaves.iter_mut().find(|slave| slave.pid == pid) {
             if known.link == Some(link) {
                 // It asks again because the answer was late.
@@ -89,7 +94,8 @@ impl Master {
     fn add_slave(&mut self, link: u64, id: &str, message: &Value, reregistered: Option<f64>) {
         let resources: Resources = serde_json::from_value(message["resources"].clone()).unwrap_or_default();
         let hostname = text(message, "hostname");
-        let amounts = resources.text(&self.daemon.version);
+        let amounts = resources.text(self.daemon.era);
+        self.activated += 1;
         self.daemon.log.info("master.cpp", [1920, 2167], &format!("Adding slave {id} at {hostname} with {amounts}"));
         let slave = Slave {
             id: id.to_owned(),

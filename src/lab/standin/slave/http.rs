@@ -3,30 +3,33 @@
 use serde_json::{Map, Value, json};
 
 use super::{Executor, Framework, Slave};
-use crate::lab::standin::daemon::{address_of, build};
+use crate::lab::standin::daemon::address_of;
+use crate::lab::standin::era::Era;
 use crate::lab::standin::hub::Response;
-use crate::lab::standin::json::{digits, render};
+use crate::lab::standin::json::render;
 use crate::lab::standin::resources::number_of;
 use crate::lab::standin::wrap_jsonp;
 
 impl Slave {
     pub(super) fn respond(&self, path: &str) -> Response {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let newer = !self.daemon.is_0_13();
+        let era = self.daemon.era;
+        let newer = era >= Era::V0_14;
         let body = match path {
             "/slave(1)/state.json" => self.state(),
             "/slave(1)/stats.json" => self.stats(),
-            "/slave(1)/vars" if !newer => json!(format!(
-                "version: {}\nbuild_date: {}\nbuild_user: \nbuild_flags: \n",
-                self.daemon.version,
-                build(&self.daemon.version).0
-            )),
+            "/slave(1)/vars" => match era.vars(&self.daemon.version) {
+                Some(text) => json!(text),
+                None => return Response::empty("404 Not Found"),
+            },
             "/slave(1)/health" if newer => return Response::empty("200 OK"),
-            "/monitor/usage.json" | "/monitor/statistics.json" | "/statistics/snapshot.json" => json!([]),
+            "/monitor/usage.json" if era >= Era::V0_12 => json!([]),
+            "/monitor/statistics.json" if era >= Era::V0_13 => json!([]),
+            "/statistics/snapshot.json" => json!([]),
             _ => return Response::empty("404 Not Found"),
         };
         self.daemon.log.info("http.cpp", [270, 300], &format!("HTTP request for '{path}'"));
-        wrap_jsonp(render(&body, digits(&self.daemon.version)), query)
+        wrap_jsonp(render(&body, era.digits()), query)
     }
 
     fn state(&self) -> Value {
@@ -36,8 +39,8 @@ impl Slave {
             members.insert(name.to_owned(), value);
         };
         put("attributes", self.info.attributes.clone());
-        put("build_date", json!(build(&self.daemon.version).0));
-        put("build_time", json!(build(&self.daemon.version).1));
+        put("build_date", json!(self.daemon.era.build().0));
+        put("build_time", json!(self.daemon.era.build().1));
         put("build_user", json!(""));
         put("completed_frameworks", json!([]));
         put("failed_tasks", json!(counters.failed));
@@ -59,7 +62,9 @@ impl Slave {
         put("staged_tasks", json!(counters.staged));
         put("start_time", self.daemon.time(self.daemon.started));
         put("started_tasks", json!(0));
-        put("version", json!(self.daemon.version));
+        if self.daemon.era >= Era::V0_13 {
+            put("version", json!(self.daemon.version));
+        }
         Value::Object(members)
     }
 
@@ -89,17 +94,26 @@ impl Slave {
         // A task waits in the queue until its executor has linked.
         let (queued, running) =
             if executor.state == "TASK_STAGING" { (vec![as_task], vec![]) } else { (vec![], vec![as_task]) };
-        json!({
+        let era = self.daemon.era;
+        let id = if era < Era::V0_13 { format!("Task {} (exec sleep 1...)", executor.id) } else { executor.id.clone() };
+        let mut members = json!({
             "completed_tasks": [],
             "directory": executor.directory.display().to_string(),
-            "id": executor.id,
-            "name": format!("Command Executor (Task: {}) (Command: sh -c 'exec sleep 1...')", executor.id),
+            "id": id,
             "queued_tasks": queued,
             "resources": resources,
-            "source": executor.id,
             "tasks": running,
             "uuid": executor.uuid,
-        })
+        });
+        // 0.12 brought `source` to ExecutorInfo.
+        if era >= Era::V0_12 {
+            members["source"] = json!(executor.id);
+            members["name"] = json!(match era {
+                Era::V0_12 => "Command Executor".to_owned(),
+                _ => format!("Command Executor (Task: {}) (Command: sh -c 'exec sleep 1...')", executor.id),
+            });
+        }
+        members
     }
 
     fn stats(&self) -> Value {
@@ -116,7 +130,7 @@ impl Slave {
             "uptime": number_of(self.daemon.uptime()),
             "valid_status_updates": counters.valid,
         });
-        if !self.daemon.is_0_13() {
+        if self.daemon.era >= Era::V0_14 {
             members["recovery_errors"] = json!(0);
             // Says no more than that a leader was detected.
             members["registered"] = json!(if self.leader.is_some() { "1" } else { "0" });

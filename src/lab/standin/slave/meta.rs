@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::lab::standin::era::Era;
 use crate::lab::standin::glog::Log;
 use crate::lab::standin::resources::Resources;
 
@@ -22,8 +23,17 @@ pub(crate) struct Info {
 }
 
 impl Info {
+    /// Whether a slave of `era` takes the other for itself: 0.15 no longer compares the name for the web pages.
+    pub(crate) fn same(&self, other: &Info, era: Era) -> bool {
+        let mut other = other.clone();
+        if era >= Era::V0_15 {
+            other.webui_hostname.clone_from(&self.webui_hostname);
+        }
+        *self == other
+    }
+
     /// As protobuf prints it in "Incompatible slave info detected."
-    pub(crate) fn debug_text(&self, id: &str, port: u16, version: &str) -> String {
+    pub(crate) fn debug_text(&self, id: &str, port: u16, era: Era) -> String {
         let attribute = |(name, value): (&String, &Value)| {
             let value = value.as_str().unwrap_or_default();
             format!("attributes {{\n  name: \"{name}\"\n  type: TEXT\n  text {{\n    value: \"{value}\"\n  }}\n}}\n")
@@ -33,7 +43,7 @@ impl Info {
             "hostname: \"{}\"\nwebui_hostname: \"{}\"\n{}{attributes}id {{\n  value: \"{id}\"\n}}\ncheckpoint: {}\nport: {port}\n",
             self.hostname,
             self.webui_hostname,
-            self.resources.debug_text(version),
+            self.resources.debug_text(era),
             self.checkpoint
         )
     }

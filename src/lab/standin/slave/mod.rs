@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 
 use super::daemon::{Daemon, address_of};
+use super::era::Era;
 use super::flags::Flags;
 use super::hub::{Event, Hub};
 use super::resources::{Detected, Resources};
@@ -87,39 +88,41 @@ pub(super) struct Slave {
 
 /// Runs a slave until it ends.
 pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
-    let daemon = Daemon::new("mesos-slave", version, flags, 5051);
+    let era = Era::of(version);
+    // Before 0.13 the port is a free one, unless it is given.
+    let mut daemon = Daemon::new("mesos-slave", version, flags, if era < Era::V0_13 { 0 } else { 5051 });
     let log = daemon.log.clone();
     log.info("main.cpp", [119, 119], &format!("Creating \"{}\" isolator", daemon.flags.text("isolation")));
-    log.info("main.cpp", [127, 127], &format!("Build: {} by ", super::daemon::build(version).0));
+    log.info("main.cpp", [127, 127], &format!("Build: {} by ", era.build().0));
     log.info("main.cpp", [128, 128], "Starting Mesos slave");
     let hub = Hub::new();
-    if let Err(error) = hub.listen(daemon.ip, daemon.port) {
-        log.fatal("process.cpp", [1340, 1365], &format!("Failed to initialize, bind: {error}"));
+    match hub.listen(daemon.ip, daemon.port, era < Era::V0_13) {
+        Ok(port) => daemon.port = port,
+        Err(error) => log.fatal("process.cpp", [1340, 1365], &format!("Failed to initialize, bind: {error}")),
     }
     log.info("slave.cpp", [112, 114], &format!("Slave started on 1)@{}", daemon.address()));
     let work_dir = PathBuf::from(daemon.flags.text("work_dir").trim());
     let _ = std::fs::create_dir_all(&work_dir);
-    let resources = match Resources::parse(daemon.flags.text("resources"), version, detect(&work_dir, daemon.is_0_13()))
-    {
+    let resources = match Resources::parse(daemon.flags.text("resources"), era, detect(&work_dir, era)) {
         Ok(resources) => resources,
         Err(why) => {
             log.raw(&format!("{why}\n"));
             return ExitCode::FAILURE;
         }
     };
-    log.info("slave.cpp", [201, 214], &format!("Slave resources: {}", resources.text(version)));
-    let recover = daemon.flags.text("recover").to_owned();
-    if !matches!(recover.as_str(), "reconnect" | "cleanup") {
-        log.raw(&format!(
-            "Unknown option for 'recover' flag {recover}. Please run the slave with '--help' to see the valid options\n"
-        ));
+    log.info("slave.cpp", [201, 214], &format!("Slave resources: {}", resources.text(era)));
+    if let Err(why) = refusal(&daemon) {
+        log.raw(&why);
         return ExitCode::FAILURE;
     }
+    let recover = daemon.flags.text("recover").to_owned();
     let checkpoint = daemon.flags.is_on("checkpoint");
-    let webui = std::env::var("MESOS_PUBLIC_DNS").unwrap_or_else(|_| daemon.host.clone());
+    // 0.15 has a flag where the others read a variable.
+    let hostname = daemon.flags.get("hostname").unwrap_or(&daemon.host).to_owned();
+    let webui = if era < Era::V0_15 { std::env::var("MESOS_PUBLIC_DNS").ok() } else { None };
     let info = Info {
-        hostname: daemon.host.clone(),
-        webui_hostname: webui,
+        webui_hostname: webui.unwrap_or_else(|| hostname.clone()),
+        hostname,
         resources,
         attributes: attributes(daemon.flags.text("attributes")),
         checkpoint,
@@ -153,7 +156,7 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
         log.raw(&refusal);
         return ExitCode::FAILURE;
     }
-    if slave.mode == Mode::Working {
+    if slave.mode == Mode::Working && era >= Era::V0_13 {
         log.info("process_isolator.cpp", [319, 314], "Recovering isolator");
         log.info("slave.cpp", [386, 405], "Finished recovery");
     }
@@ -173,6 +176,20 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
     }
 }
 
+/// What a slave makes of `--recover`, which 0.13 brought.
+///
+/// # Errors
+/// What it says before it ends with exit code 1.
+pub(super) fn refusal(daemon: &Daemon) -> Result<(), String> {
+    let recover = daemon.flags.text("recover");
+    if daemon.era < Era::V0_13 || matches!(recover, "reconnect" | "cleanup") {
+        return Ok(());
+    }
+    Err(format!(
+        "Unknown option for 'recover' flag {recover}. Please run the slave with '--help' to see the valid options\n"
+    ))
+}
+
 /// `rack:a;zone:b` as an object.
 fn attributes(flag: &str) -> Value {
     let pairs = flag.split(';').filter_map(|part| part.split_once(':'));
@@ -181,12 +198,14 @@ fn attributes(flag: &str) -> Value {
     )
 }
 
-/// 0.13.0 takes the space that is free now for the size of the disk; later versions the size.
-fn detect(work_dir: &std::path::Path, is_0_13: bool) -> Detected {
+/// Until 0.13 the space that is free now counts as the size of the disk, 0.11's that of the root; later the size does.
+fn detect(work_dir: &std::path::Path, era: Era) -> Detected {
+    let free = era <= Era::V0_13;
+    let work_dir = if era == Era::V0_11 { std::path::Path::new("/") } else { work_dir };
     let disk = rustix::fs::statvfs(work_dir).map_or(10_240.0, |stat| {
-        let blocks = if is_0_13 { stat.f_bavail } else { stat.f_blocks };
+        let blocks = if free { stat.f_bavail } else { stat.f_blocks };
         let mib = (blocks.saturating_mul(stat.f_frsize) >> 20) as f64;
-        if !is_0_13 && mib > 10_240.0 { mib - 5120.0 } else { mib }
+        if !free && mib > 10_240.0 { mib - 5120.0 } else { mib }
     });
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib =
@@ -241,12 +260,14 @@ impl Slave {
 
     fn on_zk(&mut self, news: ZkNews) {
         let log = self.daemon.log.clone();
-        let name = format!("Master detector ({})", self.pid);
+        let name = self.daemon.era.detector(&self.pid);
         match news {
-            ZkNews::Connected => log.info("detector.cpp", [234, 234], &format!("{name} connected to ZooKeeper ...")),
+            ZkNews::Connected => {
+                log.info("detector.cpp", [234, 234], &format!("{} connected to ZooKeeper ...", name.trim_end()))
+            }
             ZkNews::Created(_) => {}
             ZkNews::Members(count, leader) => {
-                log.info("detector.cpp", [420, 420], &format!("{name}  found {count} registered masters"));
+                log.info("detector.cpp", [420, 420], &format!("{name} found {count} registered masters"));
                 if leader != self.leader {
                     self.on_leader(leader);
                 }
@@ -266,7 +287,7 @@ impl Slave {
                 log.info(
                     "detector.cpp",
                     [467, 467],
-                    &format!("Master detector ({})  got new master pid: {pid}", self.pid),
+                    &format!("{} got new master pid: {pid}", self.daemon.era.detector(&self.pid)),
                 );
                 log.info("slave.cpp", [525, 554], &format!("New master detected at {pid}"));
                 log.info("status_update_manager.cpp", [155, 157], &format!("New master detected at {pid}"));

@@ -22,13 +22,13 @@ impl Slave {
         let log = self.daemon.log.clone();
         log.info("state.cpp", [33, 33], &format!("Recovering state from '{}'", self.meta.root().display()));
         let Some((id, before)) = self.meta.latest() else { return Ok(()) };
-        if before != self.info && how != "cleanup" {
+        if !before.same(&self.info, self.daemon.era) && how != "cleanup" {
             return Err(format!(
                 "Incompatible slave info detected.\n{RULE}\nOld slave info:\n{}\n{RULE}\nNew slave info:\n{}\n{RULE}\n\
                  To properly upgrade the slave do as follows:\nStep 1: Start the slave with --recover=cleanup.\n\
                  Step 2: Wait till the slave kills all executors and shuts down.\nStep 3: Start the upgraded slave with --recover=reconnect.\n",
-                before.debug_text(&id, self.daemon.port, &self.daemon.version),
-                self.info.debug_text(&id, self.daemon.port, &self.daemon.version)
+                before.debug_text(&id, self.daemon.port, self.daemon.era),
+                self.info.debug_text(&id, self.daemon.port, self.daemon.era)
             ));
         }
         let known = self.meta.executors(&id);
