@@ -127,6 +127,7 @@ const OF_A_CLUSTER: &[&str] = &[
     "mesos_facts",
     "mesos_master_gone",
     "mesos_master_ready",
+    "mesos_order",
     "mesos_preflight",
     "mesos_slave_ready",
 ];

@@ -119,7 +119,7 @@ impl Gate for MesosFacts {
         let slave_state = self.slave.as_ref().map(|_| read_slave(answers.get(1 + self.masters.len())));
         let slave = slave_state.as_ref().and_then(|state| state.as_ref().ok()).map(|state| {
             let mut value = daemon_value(
-                state.version.map(|v| v.to_string()),
+                state.version.or_else(|| local.process(Daemon::Slave)?.version()).map(|v| v.to_string()),
                 &state.pid,
                 state.id.clone(),
                 state.start_time,
@@ -245,7 +245,7 @@ fn daemon_value(version: Option<String>, pid: &str, id: Option<String>, start: f
 }
 
 fn master_value(state: &MasterState, process: Option<&Process>, znode: Option<&MasterZnode>) -> Map {
-    let version = state.version.map(|version| version.to_string());
+    let version = state.version.or_else(|| process?.version()).map(|version| version.to_string());
     let mut map = daemon_value(version, &state.pid, Some(state.id.clone()), state.start_time, process);
     map.insert("znode".to_owned(), znode.map_or(Value::Null, |znode| znode.name.clone().into()));
     map.insert("sequence".to_owned(), znode.map_or(Value::Null, |znode| znode.sequence.into()));

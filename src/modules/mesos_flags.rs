@@ -22,6 +22,11 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("daemon", OptKind::Choice(&["master", "slave", "agent"]), "whose flags").required(),
         Opt::new("version", OptKind::Text, "the version that will read them").required(),
         Opt::new("set", OptKind::Mapping, "flags and the values they must have"),
+        Opt::new(
+            "missing",
+            OptKind::Mapping,
+            "flags and the values that they get where they are not given, after `rename`",
+        ),
         Opt::new("unset", OptKind::List, "flags that must not be given"),
         Opt::new("rename", OptKind::Mapping, "old names and the new names that keep their values"),
         Opt::new("replace", OptKind::Mapping, "for a flag, old values and the values they become"),
@@ -41,7 +46,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     ],
     free_form: None,
     open: false,
-    rules: &[Rule::OneOf(&["set", "unset", "rename", "replace"])],
+    rules: &[Rule::OneOf(&["set", "missing", "unset", "rename", "replace"])],
     check: Some(check),
     build,
 };
@@ -168,6 +173,7 @@ fn wish(arguments: &Arguments, daemon: Daemon, release: Release) -> Result<Wish,
     for written in arguments.list("unset") {
         wish.unset.push(to_name(&written)?);
     }
+    wish.missing = wanted_flags(arguments.mapping("missing"), daemon, release)?;
     for (old, new) in arguments.mapping("rename") {
         wish.rename.push((to_name(&old)?, to_name(&to_text(&new))?));
     }

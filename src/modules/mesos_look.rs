@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{Answer, Arguments, Controller, Failure, HttpRequest, Opt, OptKind, Question};
 use crate::base::{Map, Output, Script, Value, to_text};
 use crate::cluster::mesos::{
-    Daemon, MasterAnswer, MasterZnode, SlaveState, ZkUrl, command_line, parse_master, parse_slave, parse_znodes,
+    Daemon, MasterAnswer, MasterZnode, SlaveState, Version, ZkUrl, command_line, parse_master, parse_slave,
+    parse_znodes,
 };
 
 /// Options that all of them have.
@@ -47,14 +48,18 @@ impl Member {
         }
     }
 
+    /// Its address as a URL has it.
+    pub(super) fn bracketed(&self) -> String {
+        if self.address.contains(':') { format!("[{}]", self.address) } else { self.address.clone() }
+    }
+
     /// Asks for its `state.json`. The parentheses stand as they are: percent-encoded the daemons answer 404.
     pub(super) fn ask(&self, daemon: Daemon) -> Question {
         let path = match daemon {
             Daemon::Master => "/master/state.json",
             Daemon::Slave => "/slave(1)/state.json",
         };
-        let address = if self.address.contains(':') { format!("[{}]", self.address) } else { self.address.clone() };
-        let mut request = HttpRequest::get(format!("http://{address}:{}{path}", self.port));
+        let mut request = HttpRequest::get(format!("http://{}:{}{path}", self.bracketed(), self.port));
         request.timeout = Duration::from_secs(5);
         Question::Http { request, via: Some(self.host.clone()) }
     }
@@ -132,6 +137,8 @@ pub(super) struct Process {
     pub(super) started: u64,
     /// What the process runs; with ` (deleted)` when the file is gone.
     pub(super) program: String,
+    /// The release of the libmesos that it has mapped.
+    pub(super) library: Option<String>,
     /// Its command line.
     pub(super) words: Vec<String>,
     /// Its variables `MESOS_…`: name and value.
@@ -152,6 +159,17 @@ impl Process {
             }
         }
         flags
+    }
+
+    /// The version that its files tell: the libmesos that it has mapped, else a folder of its path named after a version. Before 0.13
+    /// no endpoint says it.
+    pub(super) fn version(&self) -> Option<Version> {
+        let path = self.program.split(" (deleted)").next().unwrap_or_default();
+        let folders = path.split('/').map(|folder| folder.trim_start_matches("mesos-"));
+        self.library.as_deref().into_iter().chain(folders).find_map(|text| {
+            let numbers = text.split('.').count() == 3 && text.starts_with(|c: char| c.is_ascii_digit());
+            Version::parse(text).ok().filter(|_| numbers)
+        })
     }
 
     /// One flag in force.
@@ -201,6 +219,7 @@ for folder in /proc/[0-9]*; do
   shift 18
   printf ' %s\n' "$1"
   printf 'X %s\n' "$(readlink "$folder/exe" 2>/dev/null)"
+  sed -n 's/.*libmesos-\([0-9][0-9.]*[0-9]\)\.so.*/M \1/p' "$folder/maps" 2>/dev/null | sed -n 1p
   tr '\0\n' '\n ' 2>/dev/null <"$folder/cmdline" | sed 's/^/A /'
   tr '\0' '\n' 2>/dev/null <"$folder/environ" | sed -n 's/^MESOS_/V MESOS_/p'
 done"#,
@@ -261,6 +280,7 @@ pub(super) fn read_local(answer: Option<&Answer>) -> Result<Local, String> {
                 if let Some((_, process)) = local.processes.last_mut() {
                     match word {
                         "X" => rest.clone_into(&mut process.program),
+                        "M" => process.library = Some(rest.to_owned()),
                         "A" => process.words.push(rest.to_owned()),
                         "V" => process
                             .environment

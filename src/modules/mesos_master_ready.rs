@@ -177,9 +177,10 @@ impl MasterReady {
             Some(Err(why)) => return Verdict::NotYet(format!("{host} runs and does not answer yet: {why}")),
             None => return Verdict::NotYet(format!("{host} was not asked")),
         };
-        if let Err(failure) = self.0.right_version(state.version) {
-            return Verdict::Never(failure);
-        }
+        let runs = match self.0.right_version(state.version, local.process(Daemon::Master)) {
+            Ok(runs) => runs,
+            Err(failure) => return Verdict::Never(failure),
+        };
         let znodes = self.0.znodes(answers, 1 + self.0.masters.len());
         if let Some(Ok(list)) = &znodes
             && let Err(why) = self.znode(state, list)
@@ -203,7 +204,7 @@ impl MasterReady {
         let mut result = Map::new();
         result.insert("leader".to_owned(), leader.state.pid.clone().into());
         result.insert("leader_host".to_owned(), leader.host.into());
-        result.insert("version".to_owned(), state.version.map_or(Value::Null, |version| version.to_string().into()));
+        result.insert("version".to_owned(), runs.map_or(Value::Null, |version| version.to_string().into()));
         result.insert("slaves".to_owned(), leader.state.slaves.len().into());
         result.insert("frameworks".to_owned(), leader.state.frameworks.iter().filter(|f| f.active).count().into());
         let away: Vec<&str> = masters.iter().filter(|m| m.state.is_err()).map(|m| m.host.as_str()).collect();

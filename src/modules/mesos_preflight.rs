@@ -13,8 +13,8 @@ use super::mesos_look::{
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
 use crate::cluster::mesos::{
-    Daemon, MasterAnswer, MasterState, MasterZnode, Paths, Release, Version, Wish, ZkUrl, agreed_leader, check_set,
-    disk_differs, hop, neighbours, plan,
+    Daemon, MasterAnswer, MasterState, MasterZnode, Paths, Release, Version, Wish, ZkUrl, agreed_leader, before,
+    check_set, disk_differs, hop, neighbours, plan,
 };
 
 /// The module's table.
@@ -163,7 +163,10 @@ impl Preflight {
                 _ => continue,
             };
             let paths = Paths::usual(*daemon);
-            let wish = Wish { set: set.clone(), ..Wish::default() };
+            // What the hop renames is renamed by its playbook.
+            let renamed = before(self.to).and_then(|hop| hop.renamed.get(daemon.word()));
+            let rename = renamed.into_iter().flatten().map(|(old, new)| (old.clone(), new.clone())).collect();
+            let wish = Wish { set: set.clone(), rename, ..Wish::default() };
             let planned = read_probe(output)
                 .and_then(|host| plan(*daemon, self.to, self.release, &paths, &host, None, &wish))
                 .map(|(_, found)| check_set(*daemon, self.release, &found));

@@ -100,14 +100,25 @@ impl Started {
         Ok(())
     }
 
-    /// That it runs the version that it must.
-    pub(super) fn right_version(&self, runs: Option<Version>) -> Result<(), Failure> {
-        match (self.version, runs) {
-            (Some(wanted), Some(runs)) if wanted != runs => Err(Failure::new(format!(
-                "{} runs Mesos {runs}, not {wanted}: is the release in force that its service starts?",
-                self.host
-            ))),
-            _ => Ok(()),
-        }
+    /// What it runs, by its own word; before 0.13 it has none, and its files are believed.
+    ///
+    /// # Errors
+    /// That is not what it must run.
+    pub(super) fn right_version(
+        &self,
+        says: Option<Version>,
+        process: Option<&Process>,
+    ) -> Result<Option<Version>, Failure> {
+        let runs = says.or_else(|| process?.version());
+        let wrong = match (self.version, runs) {
+            (Some(wanted), Some(runs)) if wanted != runs => runs.to_string(),
+            (Some(wanted), None) if wanted >= Version::new(0, 13, 0) => "before 0.13".to_owned(),
+            _ => return Ok(runs),
+        };
+        let wanted = self.version.map(|wanted| wanted.to_string()).unwrap_or_default();
+        Err(Failure::new(format!(
+            "{} runs Mesos {wrong}, not {wanted}: is the release in force that its service starts?",
+            self.host
+        )))
     }
 }

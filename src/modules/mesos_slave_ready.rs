@@ -229,9 +229,10 @@ impl SlaveReady {
             Ok(state) => state,
             Err(why) => return ended(memory, format!("{host} runs and does not answer yet: {why}")),
         };
-        if let Err(failure) = self.started.right_version(state.version) {
-            return Verdict::Never(failure);
-        }
+        let runs = match self.started.right_version(state.version, Some(process)) {
+            Ok(runs) => runs,
+            Err(failure) => return Verdict::Never(failure),
+        };
         let masters = self.started.masters.read(answers.get(2..).unwrap_or_default());
         let znodes = self.started.znodes(answers, self.first_round());
         let leader = match agreed_leader(&masters, znodes.as_ref()) {
@@ -249,10 +250,10 @@ impl SlaveReady {
             *memory = serde_json::json!({"good": now});
             return Verdict::NotYet(format!("{host} is back as {}: looking once more", entry.id));
         }
-        self.end(&entry.id, &state, count, &lost)
+        self.end(&entry.id, runs, count, &lost)
     }
 
-    fn end(&self, id: &str, state: &SlaveState, count: usize, lost: &[String]) -> Verdict {
+    fn end(&self, id: &str, runs: Option<Version>, count: usize, lost: &[String]) -> Verdict {
         let host = &self.started.host;
         let old = self.old_id();
         let kept = old.as_deref() == Some(id);
@@ -277,7 +278,7 @@ impl SlaveReady {
         let mut result = Map::new();
         result.insert("id".to_owned(), id.into());
         result.insert("id_kept".to_owned(), kept.into());
-        result.insert("version".to_owned(), state.version.map_or(Value::Null, |version| version.to_string().into()));
+        result.insert("version".to_owned(), runs.map_or(Value::Null, |version| version.to_string().into()));
         result.insert("tasks_before".to_owned(), count.into());
         result.insert("lost".to_owned(), lost.to_vec().into());
         if !self.started.before.known() {

@@ -43,6 +43,7 @@ mod mesos_link;
 mod mesos_look;
 mod mesos_master_gone;
 mod mesos_master_ready;
+mod mesos_order;
 mod mesos_preflight;
 mod mesos_ready;
 mod mesos_slave_ready;
@@ -94,6 +95,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &mesos_link::SPEC,
     &mesos_master_gone::SPEC,
     &mesos_master_ready::SPEC,
+    &mesos_order::SPEC,
     &mesos_preflight::SPEC,
     &mesos_slave_ready::SPEC,
     &meta::SPEC,
@@ -138,6 +140,7 @@ const ONLY_LOOK: &[&str] = &[
     "mesos_facts",
     "mesos_master_gone",
     "mesos_master_ready",
+    "mesos_order",
     "mesos_preflight",
     "mesos_slave_ready",
     "meta",

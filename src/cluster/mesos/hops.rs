@@ -19,7 +19,6 @@ pub(crate) struct Hop {
     pub(crate) order: Vec<String>,
     /// By daemon: flags whose old name the new release refuses.
     #[serde(default)]
-    #[allow(dead_code, reason = "a column of the table; hops to come read it")]
     pub(crate) renamed: BTreeMap<String, BTreeMap<String, String>>,
     /// By daemon: flags whose old name the new release still takes.
     #[serde(default)]
@@ -89,6 +88,11 @@ pub(crate) fn hops() -> &'static [Hop] {
 /// The hop between two versions, if they are neighbours, in the direction in which it is documented (upwards).
 pub(crate) fn hop(from: Version, to: Version) -> Option<&'static Hop> {
     hops().iter().find(|hop| hop.from == from.minor_name() && hop.to == to.minor_name())
+}
+
+/// The hop that leads to a version.
+pub(crate) fn before(to: Version) -> Option<&'static Hop> {
+    hops().iter().find(|hop| hop.to == to.minor_name())
 }
 
 /// The minor releases before and after a version's.

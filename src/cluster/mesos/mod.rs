@@ -33,7 +33,7 @@ pub(crate) use duty::{check_set, unknown_flag};
 pub(crate) use fatal::{FatalKind, last_fatal, said_reregistered};
 pub(crate) use flag_table::{Daemon, FlagInfo, FlagType, Release, flag, flag_names};
 pub(crate) use flag_value::{check_value, same_value};
-pub(crate) use hops::{disk_differs, hop, hops, neighbours};
+pub(crate) use hops::{Hop, before, disk_differs, hop, hops, neighbours};
 pub(crate) use origin::{Channel, Origin};
 pub(crate) use state::{MasterState, Slave, SlaveState, Task, parse_master, parse_slave};
 pub(crate) use version::Version;

@@ -11,6 +11,8 @@ use crate::base::quote;
 pub(crate) struct Wish {
     /// Flags that must have these values.
     pub(crate) set: Vec<(String, String)>,
+    /// Flags that get these values where nothing gives them.
+    pub(crate) missing: Vec<(String, String)>,
     /// Flags that must not be given.
     pub(crate) unset: Vec<String>,
     /// Flags that get another name and keep their value: old, new.
@@ -51,6 +53,11 @@ pub(crate) fn plan(
     }
     for (name, value) in &wish.set {
         editor.set(name, value)?;
+    }
+    for (name, value) in &wish.missing {
+        if !editor.read()?.settings.iter().any(|setting| editor.same_flag(&setting.name, name)) {
+            editor.set(name, value)?;
+        }
     }
     let found = editor.read()?;
     Ok((editor.host, found))
