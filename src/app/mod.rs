@@ -28,6 +28,7 @@ mod status;
 mod still;
 mod targets;
 mod undone;
+mod upgrade;
 mod vault;
 mod view;
 
@@ -62,6 +63,7 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Request::Exec(request) => exec::run(request),
         Request::Resume(request) => resume::command(request),
         Request::Rollback(request) => rollback::run(request),
+        Request::Upgrade(request) => upgrade::run(request),
         Request::Inventory(request) => inventory::run(request, colour),
         Request::Control(request) => control::run(request),
         Request::Look(request) => look::run(request),

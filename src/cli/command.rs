@@ -16,6 +16,7 @@ use super::request::{
     Rules, RunRequest, Terms, VaultKeys,
 };
 use super::rollback::{ROLLBACK_EXAMPLES, RollbackFlags};
+use super::upgrade::{UPGRADE_EXAMPLES, UpgradeFlags};
 use super::vault::{self, VaultFlags};
 use super::{Message, Name};
 
@@ -80,6 +81,8 @@ enum What {
     Inventory(Box<InventoryFlags>),
     #[command(flatten)]
     Control(ControlCommand),
+    /// Upgrade a cluster hop by hop, from what runs to a version
+    Upgrade(Box<UpgradeFlags>),
     /// Go the way back that a run's playbooks name, the last changed host first
     Rollback(Box<RollbackFlags>),
     /// The runs so far
@@ -145,6 +148,7 @@ pub(super) fn command(name: Name) -> Command {
                 ("plan", PLAN_EXAMPLES),
                 ("exec", EXEC_EXAMPLES),
                 ("inventory", INVENTORY_EXAMPLES),
+                ("upgrade", UPGRADE_EXAMPLES),
                 ("rollback", ROLLBACK_EXAMPLES),
                 ("runs", looking::RUNS_EXAMPLES),
                 ("status", looking::STATUS_EXAMPLES),
@@ -207,6 +211,7 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
             }
             What::Control(command) => Ok(command.request()),
             What::Rollback(flags) => Ok(Request::Rollback(flags.request())),
+            What::Upgrade(flags) => flags.request().map(Request::Upgrade),
             What::Exec(flags) => {
                 let OwnExecFlags { exec: flags, looks, beside: others } = *flags;
                 exec(flags, rules).map(|request| match beside(request, others) {

@@ -18,6 +18,7 @@ mod plan;
 mod request;
 mod resume;
 mod rollback;
+mod upgrade;
 mod vault;
 
 use std::ffi::OsString;
@@ -27,7 +28,7 @@ pub(crate) use exit::Exit;
 pub(crate) use request::{
     Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, LockRequest,
     Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
-    ToSeal, VaultAct, VaultKeys, VaultRequest,
+    ToSeal, UpgradeRequest, VaultAct, VaultKeys, VaultRequest,
 };
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.

@@ -24,6 +24,8 @@ pub(crate) enum Request {
     Resume(ResumeRequest),
     /// Roll a run back.
     Rollback(RollbackRequest),
+    /// Upgrade a cluster hop by hop.
+    Upgrade(UpgradeRequest),
     /// Look who has hosts, or break what is there.
     Lock(LockRequest),
     /// Encrypt, decrypt, edit.
@@ -507,6 +509,33 @@ pub(crate) struct ResumeRequest {
     pub(crate) changed: bool,
     /// What is given anew.
     pub(crate) anew: Anew,
+}
+
+/// `upgrade mesos`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UpgradeRequest {
+    /// `--to`.
+    pub(crate) to: String,
+    /// `--via`: releases between.
+    pub(crate) via: Vec<String>,
+    /// `--from`: what runs where nothing tells.
+    pub(crate) from: Option<String>,
+    /// `--plan`: show, and do nothing.
+    pub(crate) plan: bool,
+    /// `--yes`: do not ask.
+    pub(crate) yes: bool,
+    /// `--check`: preview the next hop.
+    pub(crate) check: bool,
+    /// `--force-order`.
+    pub(crate) force_order: bool,
+    /// `--playbooks`: a folder in place of the playbooks in the program.
+    pub(crate) playbooks: Option<PathBuf>,
+    /// `-i`, for what is said of it.
+    pub(crate) inventory: Vec<String>,
+    /// `--state`.
+    pub(crate) state: Option<PathBuf>,
+    /// Flags that the run of each hop is given.
+    pub(crate) passed: Vec<std::ffi::OsString>,
 }
 
 /// `rollback`.

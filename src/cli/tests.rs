@@ -192,6 +192,7 @@ fn alone_it_prints_a_short_help() {
       abort      End a run for good: hosts at work finish, what must be undone is undone
       skip       Leave hosts that have not begun out of a run
       retry      Try failed hosts again at the task that failed
+      upgrade    Upgrade a cluster hop by hop, from what runs to a version
       rollback   Go the way back that a run's playbooks name, the last changed host first
       runs       The runs so far
       status     Where a run stands: what is done, at work, waiting and to come
