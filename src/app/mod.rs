@@ -1,12 +1,14 @@
 //! One file a subcommand. The only room that sees all.
 
 mod control;
+mod doc;
 mod ending;
 mod exec;
 mod extra;
 mod inventory;
 mod lab;
 mod last;
+mod lint;
 mod listing;
 mod lock;
 mod look;
@@ -68,6 +70,8 @@ pub(crate) fn run(arguments: Vec<OsString>) -> ExitCode {
         Request::Control(request) => control::run(request),
         Request::Look(request) => look::run(request),
         Request::Lock(request) => lock::run(request),
+        Request::Doc(request) => doc::run(request),
+        Request::Lint(request) => lint::run(request),
         Request::Vault(request) => vault::run(request),
         Request::Lab(words) => return lab::run(words),
     };

@@ -57,7 +57,7 @@ pub(super) fn load(request: &RunRequest) -> Result<Loaded, Exit> {
     let mut folders: Vec<PathBuf> = plan.plays.iter().map(|play| play.directory.clone()).collect();
     folders.dedup();
     session.beside(&folders);
-    files(&mut session, &plan);
+    check_files(&mut session, &plan);
     session.wrong.extend(super::rollback::check(&session.sources, &session.engine, &plan));
     hosts(&mut session, &plan);
     if let Some(exit) = session.complain() {
@@ -183,7 +183,7 @@ fn limit(session: &Session, request: &RunRequest) -> Result<(), (String, Exit)> 
 }
 
 /// Local files that are named outright must be there.
-fn files(session: &mut Session, plan: &Plan) {
+pub(super) fn check_files(session: &mut Session, plan: &Plan) {
     let mut wrong = Vec::new();
     for play in &plan.plays {
         for node in &play.vars_files {

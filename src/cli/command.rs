@@ -11,6 +11,7 @@ use super::flags::{ColourFlag, ExecFlags, InventoryFlags, OutputFlag, RunFlags, 
 use super::lock::{self, BesideFlags, LOCK_EXAMPLES, LockFlags};
 use super::looking::{self, ReplayFlags, RunsFlags, ShowFlags, StatusFlags};
 use super::plan::{KeptFlag, PLAN_EXAMPLES, PlanFlags};
+use super::reading::{DOC_EXAMPLES, DocFlags, LINT_EXAMPLES, LintFlags};
 use super::request::{
     Colour, Common, Connect, ExecRequest, InventoryRequest, InventoryView, Listing, PlanRequest, Privilege, Request,
     Rules, RunRequest, Terms, VaultKeys,
@@ -95,6 +96,10 @@ enum What {
     Show(Box<ShowFlags>),
     /// Who has which host, and breaking what a dead run left there
     Lock(Box<LockFlags>),
+    /// Modules, keywords, filters and tests: what there is
+    Doc(Box<DocFlags>),
+    /// What of playbooks, roles and inventories works here, without a host
+    Lint(Box<LintFlags>),
     /// Encrypt and decrypt files and values, as ansible-vault does
     Vault(Box<VaultFlags>),
     /// Rehearsal hosts on this machine
@@ -155,6 +160,8 @@ pub(super) fn command(name: Name) -> Command {
                 ("replay", looking::REPLAY_EXAMPLES),
                 ("show", looking::SHOW_EXAMPLES),
                 ("lock", LOCK_EXAMPLES),
+                ("doc", DOC_EXAMPLES),
+                ("lint", LINT_EXAMPLES),
                 ("vault", vault::VAULT_EXAMPLES),
             ];
             let codes = Exit::table(Rules::Stagger);
@@ -225,6 +232,8 @@ fn build(name: Name, mut command: Command, arguments: &[OsString]) -> Result<Req
             What::Replay(flags) => Ok(Request::Look(looking::replay(*flags))),
             What::Show(flags) => Ok(Request::Look(looking::show(*flags))),
             What::Lock(flags) => Ok(lock::request(*flags)),
+            What::Doc(flags) => Ok(Request::Doc(flags.request())),
+            What::Lint(flags) => Ok(Request::Lint(flags.request())),
             What::Vault(flags) => Ok(Request::Vault(vault::request(*flags, rules))),
             What::Lab { words } => Ok(Request::Lab(words)),
         },

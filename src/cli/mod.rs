@@ -15,6 +15,7 @@ mod flags;
 mod lock;
 mod looking;
 mod plan;
+mod reading;
 mod request;
 mod resume;
 mod rollback;
@@ -25,11 +26,13 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub(crate) use exit::Exit;
+pub(crate) use reading::{DocRequest, LintOutput, LintRequest};
 pub(crate) use request::{
     Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, LockRequest,
     Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
-    ToSeal, UpgradeRequest, VaultAct, VaultKeys, VaultRequest,
+    UpgradeRequest, VaultKeys,
 };
+pub(crate) use vault::{ToSeal, VaultAct, VaultRequest};
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]

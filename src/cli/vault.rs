@@ -5,7 +5,72 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, FromArgMatches, Subcommand};
 
 use super::flags::VaultKeyFlags;
-use super::request::{Rules, ToSeal, VaultAct, VaultRequest};
+use super::request::{Rules, VaultKeys};
+
+/// What `vault` does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum VaultAct {
+    /// `create`.
+    Create {
+        /// `--skip-tty-check`.
+        anywhere: bool,
+    },
+    /// `edit`.
+    Edit,
+    /// `view`.
+    View,
+    /// `encrypt`.
+    Encrypt,
+    /// `decrypt`.
+    Decrypt,
+    /// `encrypt_string`.
+    EncryptString(ToSeal),
+    /// `rekey`.
+    Rekey {
+        /// `--new-vault-password-file`.
+        file: Option<PathBuf>,
+        /// `--new-vault-id`.
+        id: Option<String>,
+    },
+}
+
+/// What `encrypt_string` encrypts.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ToSeal {
+    /// The texts, `-` for standard input.
+    pub(crate) texts: Vec<String>,
+    /// `--prompt`.
+    pub(crate) prompt: bool,
+    /// `--show-input`.
+    pub(crate) show_input: bool,
+    /// `--name`, in order.
+    pub(crate) names: Vec<String>,
+    /// `--stdin-name`.
+    pub(crate) stdin_name: Option<String>,
+}
+
+impl std::fmt::Debug for ToSeal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ToSeal").field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+/// `vault` and `ansible-vault`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VaultRequest {
+    /// Whose exit codes.
+    pub(crate) rules: Rules,
+    /// What is done.
+    pub(crate) act: VaultAct,
+    /// With which files; `-` is standard input.
+    pub(crate) files: Vec<PathBuf>,
+    /// `--output`.
+    pub(crate) output: Option<PathBuf>,
+    /// `--encrypt-vault-id`.
+    pub(crate) encrypt_id: Option<String>,
+    /// The passwords.
+    pub(crate) keys: VaultKeys,
+}
 
 pub(super) const VAULT_EXAMPLES: &str = "\
 Examples:

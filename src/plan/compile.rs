@@ -326,8 +326,7 @@ impl<'a> Compiler<'a> {
         let keyword = did_you_mean(name, playbook::all_names(level));
         self.wrong.push(match module.or(keyword) {
             Some(meant) => diagnostic.label(format!("did you mean `{meant}`?")),
-            None => diagnostic
-                .help(format!("modules: {}", modules::REGISTRY.iter().map(|s| s.name).collect::<Vec<_>>().join(", "))),
+            None => diagnostic.help("`stagger doc --list --type module` has all"),
         });
     }
 

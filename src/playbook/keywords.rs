@@ -124,6 +124,36 @@ const ROWS: &[Row] = &[
     row("undo", "th"),
 ];
 
+/// A keyword as `stagger doc` shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct KeywordDoc {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it means.
+    pub(crate) about: &'static str,
+    /// Where it may stand.
+    pub(crate) places: Vec<&'static str>,
+    /// Why it is refused, when it is.
+    pub(crate) refused: Option<&'static str>,
+}
+
+/// All keywords.
+pub(crate) fn documented_keywords() -> Vec<KeywordDoc> {
+    let levels = [Level::Play, Level::Block, Level::Task, Level::Handler, Level::Import, Level::Include, Level::Undo];
+    let places = |row: &Row| levels.iter().filter(|level| row.levels.contains(letter(**level))).map(|l| l.name()).collect();
+    let page = |row: &Row| KeywordDoc {
+        name: row.name,
+        about: super::about::about(row.name),
+        places: places(row),
+        refused: row.refused,
+    };
+    // Lists of tasks make the tree itself: they are no rows.
+    let lists = ["pre_tasks", "tasks", "post_tasks", "handlers"].map(|name| row(name, "p"));
+    let parts = ["block", "rescue", "always"].map(|name| row(name, "b"));
+    let known = |row: &&Row| ROWS.iter().all(|other| other.name != row.name);
+    ROWS.iter().chain(lists.iter().chain(&parts).filter(known)).map(page).collect()
+}
+
 /// Every keyword's name, for "did you mean".
 pub(crate) fn all_names(level: Level) -> impl Iterator<Item = &'static str> {
     ROWS.iter().filter(move |row| row.levels.contains(letter(level))).map(|row| row.name)

@@ -51,6 +51,17 @@ pub(crate) fn load_tasks(
     playbook_directory: &Path,
     is_module: &dyn Fn(&str) -> bool,
 ) -> (Vec<Entry>, Vec<Diagnostic>) {
+    load_task_file(sources, path, playbook_directory, false, is_module)
+}
+
+/// Reads a file of tasks, or of handlers.
+pub(crate) fn load_task_file(
+    sources: &Sources,
+    path: &Path,
+    playbook_directory: &Path,
+    handlers: bool,
+    is_module: &dyn Fn(&str) -> bool,
+) -> (Vec<Entry>, Vec<Diagnostic>) {
     let mut loader = Loader {
         sources,
         is_module,
@@ -60,7 +71,7 @@ pub(crate) fn load_tasks(
         playbook_directory: playbook_directory.to_owned(),
     };
     let entries = match loader.file(path, Span::NONE) {
-        Some((list, directory)) => loader.entries(&list, false, &directory, 1),
+        Some((list, directory)) => loader.entries(&list, handlers, &directory, 1),
         None => Vec::new(),
     };
     (entries, loader.wrong)

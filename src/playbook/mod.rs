@@ -1,6 +1,7 @@
 //! Playbooks as written: plays, blocks, tasks and their keywords, each with its place. Static imports are resolved; nothing
 //! is evaluated, and nothing here knows what a module takes.
 
+mod about;
 mod keywords;
 mod load;
 mod task;
@@ -10,8 +11,8 @@ use std::path::PathBuf;
 
 use crate::base::{Node, Span};
 
-pub(crate) use keywords::{Level, all_names};
-pub(crate) use load::{load, load_tasks, load_vars};
+pub(crate) use keywords::{KeywordDoc, Level, all_names, documented_keywords};
+pub(crate) use load::{load, load_task_file, load_tasks, load_vars};
 
 /// The plays of one or more playbook files in order.
 #[derive(Debug, Default)]

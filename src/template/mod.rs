@@ -13,6 +13,7 @@
 //! Where the differences to Ansible lie: `lookup`, `query`, `q` and `now` are errors at [`Engine::check`]; `{{ none }}` in a text
 //! prints nothing, as since ansible-core 2.19; a condition must be a boolean, as there.
 
+mod about;
 mod check;
 mod compile;
 mod convert;
@@ -36,6 +37,7 @@ use crate::base::{Node, Scope, Span, Unlock, Value};
 use crate::diag::Diagnostic;
 
 pub(crate) use error::TemplateError;
+pub(crate) use about::{filters as documented_filters, tests as documented_tests};
 pub(crate) use file::TextOptions;
 
 use compile::{Cache, Program};
