@@ -140,7 +140,8 @@ pub(crate) struct KeywordDoc {
 /// All keywords.
 pub(crate) fn documented_keywords() -> Vec<KeywordDoc> {
     let levels = [Level::Play, Level::Block, Level::Task, Level::Handler, Level::Import, Level::Include, Level::Undo];
-    let places = |row: &Row| levels.iter().filter(|level| row.levels.contains(letter(**level))).map(|l| l.name()).collect();
+    let places =
+        |row: &Row| levels.iter().filter(|level| row.levels.contains(letter(**level))).map(|l| l.name()).collect();
     let page = |row: &Row| KeywordDoc {
         name: row.name,
         about: super::about::about(row.name),

@@ -36,8 +36,8 @@ use minijinja::value::{Value as Jinja, ValueKind};
 use crate::base::{Node, Scope, Span, Unlock, Value};
 use crate::diag::Diagnostic;
 
-pub(crate) use error::TemplateError;
 pub(crate) use about::{filters as documented_filters, tests as documented_tests};
+pub(crate) use error::TemplateError;
 pub(crate) use file::TextOptions;
 
 use compile::{Cache, Program};

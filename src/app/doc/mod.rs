@@ -189,7 +189,12 @@ mod tests {
     fn each_thing_has_a_sentence_and_no_line_is_too_long() {
         for page in all() {
             let refused = matches!(&page, Page::Keyword(keyword) if keyword.refused.is_some());
-            assert!(refused || page.kind() == "filter" || page.kind() == "test" || !page.about().is_empty(), "{} {}", page.kind(), page.name());
+            assert!(
+                refused || page.kind() == "filter" || page.kind() == "test" || !page.about().is_empty(),
+                "{} {}",
+                page.kind(),
+                page.name()
+            );
             for line in page.text().lines().chain(list(&all()).lines()) {
                 assert!(line.chars().count() <= 80, "{}: {line}", page.name());
             }

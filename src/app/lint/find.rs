@@ -137,7 +137,9 @@ fn kind(path: &Path) -> Option<Kind> {
             NodeKind::Seq(_) if parent == "handlers" => Some(Kind::Handlers),
             NodeKind::Seq(_) if parent == "tasks" => Some(Kind::Tasks),
             NodeKind::Seq(items) if !items.is_empty() && items.iter().all(is_task) => Some(Kind::Tasks),
-            NodeKind::Map(entries) if !role && !entries.is_empty() && entries.iter().all(is_group) => Some(Kind::Inventory),
+            NodeKind::Map(entries) if !role && !entries.is_empty() && entries.iter().all(is_group) => {
+                Some(Kind::Inventory)
+            }
             _ if role => in_role(path),
             _ => None,
         },

@@ -81,8 +81,7 @@ fn look(session: &mut Session, files: BTreeMap<PathBuf, Kind>) -> Found {
     for (kind, handlers) in [(Kind::Tasks, false), (Kind::Handlers, true)] {
         for path in of(kind).filter(left) {
             let folder = path.parent().unwrap_or(Path::new("."));
-            let (entries, wrong) =
-                playbook::load_task_file(&session.sources, &path, folder, handlers, &is_module);
+            let (entries, wrong) = playbook::load_task_file(&session.sources, &path, folder, handlers, &is_module);
             session.wrong.extend(wrong);
             let mut compiler = Compiler::new(&engine, &selection, 0);
             let items = compiler.items(&entries, &Arc::default(), handlers);

@@ -103,7 +103,8 @@ fn repeated(found: &Found) -> Vec<(&str, usize)> {
 }
 
 fn data(found: &Found, session: &Session) -> Value {
-    let files = found.files.iter().map(|(path, kind)| json!({"path": path.display().to_string(), "kind": kind.names().0}));
+    let files =
+        found.files.iter().map(|(path, kind)| json!({"path": path.display().to_string(), "kind": kind.names().0}));
     let problems = found.wrong.iter().map(|diagnostic| {
         let (file, line, column) = place(diagnostic, session);
         json!({
