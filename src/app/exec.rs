@@ -11,7 +11,7 @@ use crate::playbook::{Entry, Keywords, Play, Playbook, Task};
 
 /// Runs one module.
 pub(super) fn run(request: &ExecRequest) -> Exit {
-    let mut session = Session::open(&request.common);
+    let mut session = Session::open_lazily(&request.common);
     super::warn_all(&request.common.warnings);
     let directory = request.playbook_dir.clone().unwrap_or_else(|| PathBuf::from("."));
     if let Some(folder) = &request.playbook_dir {
@@ -86,6 +86,9 @@ pub(super) fn run(request: &ExecRequest) -> Exit {
             (Vec::new(), Some(Exit::NoTarget))
         }
     };
+    if !request.list_hosts {
+        session.needs(&hosts);
+    }
     if let Some(input) = session.complain() {
         return exit.unwrap_or(input);
     }

@@ -111,7 +111,9 @@ fn answer(
         // Nobody named it: that it isn't there is no mistake.
         specs.retain(|spec| spec != DEFAULT_INVENTORY || Path::new(spec).exists());
     }
-    let options = LoadOptions { merge_mappings: config.merge_mappings, ..LoadOptions::default() };
+    // A tree without variables shows nothing of what is encrypted.
+    let defer_closed = matches!(request.view, InventoryView::Graph(_)) && !request.vars;
+    let options = LoadOptions { merge_mappings: config.merge_mappings, defer_closed, ..LoadOptions::default() };
     let (mut inventory, loaded) = Inventory::load(sources, &specs, &options);
     let missing = session::missing_sources(&specs, &loaded);
     found.extend(loaded);

@@ -1,5 +1,6 @@
 //! One file a subcommand. The only room that sees all.
 
+mod beginning;
 mod control;
 mod doc;
 mod ending;

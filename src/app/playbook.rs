@@ -47,7 +47,7 @@ pub(super) fn run(request: &RunRequest) -> Exit {
 /// # Errors
 /// The exit code, once what is wrong was shown.
 pub(super) fn load(request: &RunRequest) -> Result<Loaded, Exit> {
-    let mut session = Session::open(&request.common);
+    let mut session = Session::open_lazily(&request.common);
     super::warn_all(&request.common.warnings);
     if let Some(missing) = request.playbooks.iter().find(|path| !path.exists()) {
         super::complain(&format!("error: the playbook {} is not there\n", missing.display()));
@@ -60,6 +60,9 @@ pub(super) fn load(request: &RunRequest) -> Result<Loaded, Exit> {
     check_files(&mut session, &plan);
     session.wrong.extend(super::rollback::check(&session.sources, &session.engine, &plan));
     hosts(&mut session, &plan);
+    if !request.syntax_check && !request.list.any() {
+        session.needs_hosts_of(&plan);
+    }
     if let Some(exit) = session.complain() {
         return Err(exit);
     }

@@ -6,18 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::beginning::{begin, chance};
 use super::operator::operator;
 use super::pinned::{directory, pinned};
 use super::plan::Watch;
 use super::vault::keys;
 use super::{control, ending, extra, lock, person, signals, view};
-use crate::base::{Masker, RunId, Secret, Unlock};
+use crate::base::{Masker, RunId, Secret};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
 use crate::diag::{Diagnostic, Severity, Sources, render_all};
 use crate::event::{Bus as _, Clock, Event, EventKind, PlannedPlay, Sink};
 use crate::inventory::{Inventory, Level, LoadOptions};
-use crate::journal::{Journal, RunFolder, StateFolder};
+use crate::journal::{Journal, RunFolder};
 use crate::plan::{Layer, Plan};
 use crate::report::{self, prompt};
 use crate::run::{self, Interrupt, Login, Parts, Privilege, Run};
@@ -54,24 +55,26 @@ pub(super) fn environment() -> BTreeMap<String, String> {
 impl Session {
     /// Reads configuration, extra variables and the inventory. What is wrong is collected.
     pub(super) fn open(common: &Common) -> Self {
+        Self::read(common, false)
+    }
+
+    /// The same, but that encrypted files of variables whose password nobody gave are only wrong once [`Self::needs`] says so: as
+    /// with Ansible, lists of tasks and a look at the syntax need no password.
+    pub(super) fn open_lazily(common: &Common) -> Self {
+        Self::read(common, true)
+    }
+
+    fn read(common: &Common, defer_closed: bool) -> Self {
         let sources = Arc::new(Sources::new());
         let environment = environment();
         let (config, mut wrong) = Config::load(&sources, &environment, &Places::of(&environment));
         let masker = Masker::default();
-        let mut engine = Engine::new();
-        let mut no_keys = None;
-        match keys::keyring(&common.vault, &config, &masker) {
-            Ok(keyring) => {
-                let keyring = Arc::new(keyring);
-                sources.unlock_with(Arc::clone(&keyring) as Arc<dyn Unlock>);
-                engine = engine.unlock_with(keyring);
-            }
-            Err(failure) => no_keys = Some(failure),
-        }
+        let (engine, no_keys) = keys::hand_out(&common.vault, &config, &masker, &sources);
         let (extra, found) = extra::read(&sources, &common.extra_vars);
         wrong.extend(found);
         let given = if common.inventory.is_empty() { config.inventory.clone() } else { common.inventory.clone() };
-        let options = LoadOptions { merge_mappings: config.merge_mappings, ..LoadOptions::default() };
+        let options =
+            LoadOptions { merge_mappings: config.merge_mappings, defer_closed, ..LoadOptions::default() };
         let default_only = common.inventory.is_empty() && given == [crate::config::DEFAULT_INVENTORY.to_owned()];
         let (inventory, found) = if default_only && !Path::new(crate::config::DEFAULT_INVENTORY).exists() {
             // Nobody named an inventory: `localhost` alone is there.
@@ -472,15 +475,6 @@ pub(super) struct Again {
     pub(super) resumption: run::Resumption,
 }
 
-/// Begins the journal of a new run.
-fn begin(common: &Common, run: &RunId) -> Result<Journal, String> {
-    let environment = environment();
-    let state = StateFolder::find(common.state.as_deref(), &|name| environment.get(name).map(Into::into));
-    let state = state.map_err(|error| super::with_causes(&error))?;
-    Journal::create(&state, run)
-        .map_err(|error| format!("the journal can't be begun in {}: {error}", state.path().display()))
-}
-
 /// One line for all hosts whose keys nobody checked.
 fn unchecked(hosts: &[String]) -> Option<String> {
     let of = match hosts.len() {
@@ -489,11 +483,4 @@ fn unchecked(hosts: &[String]) -> Option<String> {
         many => format!("the host keys of {many} hosts were"),
     };
     Some(format!("{of} not checked: {}", crate::report::fold(hosts, 6)))
-}
-
-/// Some random bits for the run's id.
-fn chance() -> u32 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    let hash = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    u32::try_from(hash & u64::from(u32::MAX)).unwrap_or(0)
 }

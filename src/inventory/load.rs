@@ -19,11 +19,13 @@ pub(crate) struct LoadOptions {
     pub(crate) merge_mappings: bool,
     /// How long an inventory script may take in all.
     pub(crate) script_deadline: Duration,
+    /// Encrypted files of variables whose password nobody gave are no errors yet: [`Inventory::take_closed`] has them.
+    pub(crate) defer_closed: bool,
 }
 
 impl Default for LoadOptions {
     fn default() -> Self {
-        Self { merge_mappings: false, script_deadline: Duration::from_secs(120) }
+        Self { merge_mappings: false, script_deadline: Duration::from_secs(120), defer_closed: false }
     }
 }
 
@@ -49,6 +51,7 @@ pub(super) fn load(sources: &Sources, specs: &[String], options: &LoadOptions) -
     }
     let Loader { mut inventory, mut found, .. } = loader;
     inventory.graph.origin = None;
+    inventory.files.defer = options.defer_closed;
     inventory.graph.reconcile();
     warn_of_names(&inventory, &mut found);
     found.extend(inventory.files.read(sources, &inventory.graph));

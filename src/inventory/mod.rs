@@ -243,9 +243,23 @@ impl Inventory {
         }))
     }
 
+    /// Encrypted files of variables whose password nobody gave, taken from here: whose variables they have, and what is to be said
+    /// when those are needed. Empty unless [`LoadOptions::defer_closed`] was set.
+    pub(crate) fn take_closed(&mut self) -> Vec<(Vec<String>, Diagnostic)> {
+        let closed = std::mem::take(&mut self.files.closed);
+        let hosts = |of| match of {
+            vars_files::Owner::Group(group) => self.names(&self.members(group)),
+            vars_files::Owner::Host(host) => vec![self.graph.host_name(host)],
+        };
+        let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+        closed.into_iter().map(|closed| (owned(hosts(closed.of)), closed.diagnostic)).collect()
+    }
+
     fn settle(&mut self, sources: &Sources) -> Vec<Diagnostic> {
         self.graph.reconcile();
-        let found = self.files.read(sources, &self.graph);
+        let mut found = self.files.read(sources, &self.graph);
+        // Hosts that are added are used.
+        found.extend(self.files.closed.drain(..).map(|closed| closed.diagnostic));
         self.changed();
         found
     }

@@ -23,6 +23,26 @@ pub(crate) enum Level {
 #[derive(Debug, Default)]
 pub(super) struct VarsFiles {
     pub(super) folders: Vec<Folder>,
+    /// Whether encrypted files whose password nobody gave are kept aside until somebody needs them.
+    pub(super) defer: bool,
+    /// Those.
+    pub(super) closed: Vec<Closed>,
+}
+
+/// A file that is encrypted, and nobody gave a password.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// Whose variables are in it.
+    pub(super) of: Owner,
+    /// What is to be said when they are needed.
+    pub(super) diagnostic: Diagnostic,
+}
+
+/// Whose variables a file has, by index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Owner {
+    Group(u32),
+    Host(u32),
 }
 
 /// One folder with `group_vars/` or `host_vars/` in it.
@@ -85,11 +105,18 @@ impl VarsFiles {
         let mut found = Vec::new();
         for folder in &mut self.folders {
             let first = folder.groups.looked == 0;
-            folder.groups.read_all(sources, graph.groups.keys().map(|name| &**name), graph.merge, &mut found);
-            folder.hosts.read_all(sources, graph.hosts.keys().map(|name| &**name), graph.merge, &mut found);
+            let mut closed = Vec::new();
+            let (groups, hosts) = (graph.groups.keys().map(|name| &**name), graph.hosts.keys().map(|name| &**name));
+            folder.groups.read_all(sources, groups, graph.merge, &mut found, &mut closed);
+            self.closed.extend(closed.drain(..).map(|(at, diagnostic)| Closed { of: Owner::Group(at), diagnostic }));
+            folder.hosts.read_all(sources, hosts, graph.merge, &mut found, &mut closed);
+            self.closed.extend(closed.drain(..).map(|(at, diagnostic)| Closed { of: Owner::Host(at), diagnostic }));
             if first && folder.level == Level::Inventory {
                 folder.groups.suspect(graph, &mut found);
             }
+        }
+        if !self.defer {
+            found.extend(self.closed.drain(..).map(|closed| closed.diagnostic));
         }
         found
     }
@@ -111,6 +138,7 @@ impl Kind {
         names: impl Iterator<Item = &'a str>,
         merge: bool,
         found: &mut Vec<Diagnostic>,
+        closed: &mut Vec<(u32, Diagnostic)>,
     ) {
         let from = self.looked;
         for (index, name) in (0u32..).zip(names).skip(from as usize) {
@@ -121,7 +149,9 @@ impl Kind {
             }
             let mut variables = Variables::new();
             for path in self.files_of(name) {
-                read_file(sources, &path, merge, &mut variables, found);
+                if let Some(diagnostic) = read_file(sources, &path, merge, &mut variables, found) {
+                    closed.push((index, diagnostic));
+                }
             }
             if !variables.is_empty() {
                 self.read.insert(index, variables);
@@ -199,17 +229,25 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read_file(sources: &Sources, path: &Path, merge: bool, variables: &mut Variables, found: &mut Vec<Diagnostic>) {
+/// Reads a file of variables; gives what is to be said of one that is encrypted while nobody gave a password.
+fn read_file(
+    sources: &Sources,
+    path: &Path,
+    merge: bool,
+    variables: &mut Variables,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Diagnostic> {
     let (source, _) = match sources.load(path) {
         Ok(loaded) => loaded,
+        Err(error) if error.wants_password() => return Some(error.diagnostic(Span::NONE)),
         Err(error) => {
             found.push(error.diagnostic(Span::NONE));
-            return;
+            return None;
         }
     };
     let (document, wrong) = crate::yaml::parse(sources, source);
     found.extend(wrong);
-    let Some(document) = document else { return };
+    let document = document?;
     match document.as_map() {
         Some(entries) => {
             for (key, value) in entries {
@@ -222,4 +260,5 @@ fn read_file(sources: &Sources, path: &Path, merge: bool, variables: &mut Variab
             found.push(Diagnostic::error(message, document.span).help("write `name: value` lines"));
         }
     }
+    None
 }

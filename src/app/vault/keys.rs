@@ -6,12 +6,15 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use crate::app::with_causes;
-use crate::base::{Masker, is_sealed};
+use crate::base::{Masker, Unlock, is_sealed};
 use crate::cli::{Exit, VaultKeys};
 use crate::config::Config;
+use crate::diag::Sources;
 use crate::report::prompt::{PromptError, ask_secret};
+use crate::template::Engine;
 use crate::vault::{Key, Keyring, Password};
 
 /// Why there are no passwords.
@@ -47,6 +50,23 @@ const LABEL_UNKNOWN: i32 = 2;
 pub(in crate::app) fn keyring(given: &VaultKeys, config: &Config, masker: &Masker) -> Result<Keyring, Failure> {
     let keys = gather(given, config, Purpose::Run)?;
     Ok(Keyring::new(keys, config.vault_id_match, masker.clone()))
+}
+
+/// Gives the keyring to who reads files and to who renders values. The second is why there is none.
+pub(in crate::app) fn hand_out(
+    given: &VaultKeys,
+    config: &Config,
+    masker: &Masker,
+    sources: &Sources,
+) -> (Engine, Option<Failure>) {
+    match keyring(given, config, masker) {
+        Ok(keyring) => {
+            let keyring: Arc<dyn Unlock> = Arc::new(keyring);
+            sources.unlock_with(Arc::clone(&keyring));
+            (Engine::new().unlock_with(keyring), None)
+        }
+        Err(failure) => (Engine::new(), Some(failure)),
+    }
 }
 
 /// All passwords, in the order in which they are tried.
