@@ -73,8 +73,7 @@ impl Session {
         let (extra, found) = extra::read(&sources, &common.extra_vars);
         wrong.extend(found);
         let given = if common.inventory.is_empty() { config.inventory.clone() } else { common.inventory.clone() };
-        let options =
-            LoadOptions { merge_mappings: config.merge_mappings, defer_closed, ..LoadOptions::default() };
+        let options = LoadOptions { merge_mappings: config.merge_mappings, defer_closed, ..LoadOptions::default() };
         let default_only = common.inventory.is_empty() && given == [crate::config::DEFAULT_INVENTORY.to_owned()];
         let (inventory, found) = if default_only && !Path::new(crate::config::DEFAULT_INVENTORY).exists() {
             // Nobody named an inventory: `localhost` alone is there.
