@@ -12,7 +12,7 @@ use super::pinned::{directory, pinned};
 use super::plan::Watch;
 use super::vault::keys;
 use super::{control, ending, extra, lock, person, signals, view};
-use crate::base::{Masker, RunId, Secret};
+use crate::base::{Masker, RunId, Secret, Span};
 use crate::cli::{Common, Exit, Rules};
 use crate::config::{Config, Gathering, Places};
 use crate::diag::{Diagnostic, Severity, Sources, render_all};
@@ -86,6 +86,7 @@ impl Session {
         if common.rules == Rules::Stagger {
             inventory.name_lists(super::last::lists(common.state.as_deref()));
         }
+        wrong.extend(view::unknown_callbacks(common.rules, &config).map(|text| Diagnostic::warning(text, Span::NONE)));
         let inventory_wrong = found.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let missing = missing_sources(&given, &found);
         wrong.extend(found);
@@ -217,7 +218,8 @@ impl Session {
         let own = || view::sink(common, &self.config, how.one_off, how.one_line);
         let mut view = watch.as_ref().map_or_else(own, Watch::sink);
         earlier.iter().for_each(|event| view.recall(event));
-        let sinks: Vec<Box<dyn Sink>> = vec![Box::new(journal), view];
+        let junit = view::junit(common, &self.config, &how.title);
+        let sinks: Vec<Box<dyn Sink>> = [Box::new(journal) as Box<dyn Sink>, view].into_iter().chain(junit).collect();
         let bus = match report::Events::start(sinks, masker.clone(), clock.clone()) {
             Ok(bus) => Arc::new(bus),
             Err(error) => {

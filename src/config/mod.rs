@@ -130,6 +130,10 @@ pub(crate) struct Config {
     pub(crate) merge_mappings: bool,
     /// `host_pattern_mismatch`; `None`: not set, so the name under which the program was called decides.
     pub(crate) host_pattern_mismatch: Option<Mismatch>,
+    /// `stdout_callback`: how a run is shown under Ansible's names.
+    pub(crate) stdout_callback: String,
+    /// `callbacks_enabled`.
+    pub(crate) callbacks_enabled: Vec<String>,
     /// `strategy`.
     pub(crate) strategy: String,
     /// `any_errors_fatal`.
@@ -223,6 +227,8 @@ impl Default for Config {
             inject_facts_as_vars: true,
             merge_mappings: false,
             host_pattern_mismatch: None,
+            stdout_callback: "default".to_owned(),
+            callbacks_enabled: Vec::new(),
             strategy: "linear".to_owned(),
             any_errors_fatal: false,
             force_handlers: false,

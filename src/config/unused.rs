@@ -22,7 +22,6 @@ const KEYS: &[(&str, &[&str])] = &[
             "callback_plugins",
             "callback_result_format",
             "callback_whitelist",
-            "callbacks_enabled",
             "cliconf_plugins",
             "collections_on_ansible_version_mismatch",
             "collections_path",
@@ -96,7 +95,6 @@ const KEYS: &[(&str, &[&str])] = &[
             "show_per_host_start",
             "show_task_path_on_failure",
             "squash_actions",
-            "stdout_callback",
             "strategy_plugins",
             "su",
             "syslog_facility",
@@ -176,7 +174,6 @@ const SECTIONS: &[&str] = &[
 /// Variables of the environment without a key of their own above.
 const ENVIRONMENT: &[&str] = &[
     "ANSIBLE_CACHE_PLUGIN",
-    "ANSIBLE_CALLBACKS_ENABLED",
     "ANSIBLE_CALLBACK_RESULT_FORMAT",
     "ANSIBLE_COLLECTIONS_PATH",
     "ANSIBLE_DEPRECATION_WARNINGS",
@@ -193,7 +190,6 @@ const ENVIRONMENT: &[&str] = &[
     "ANSIBLE_SSH_CONTROL_PATH",
     "ANSIBLE_SSH_CONTROL_PATH_DIR",
     "ANSIBLE_SSH_PIPELINING",
-    "ANSIBLE_STDOUT_CALLBACK",
 ];
 
 /// Whether a key is Ansible's and has no effect here. Sections of single plugins count whole.

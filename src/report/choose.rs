@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 
 use super::adhoc::AdHoc;
 use super::ansible::Ansible;
+use super::document::Document;
 use super::json::JsonLines;
 use super::out::Out;
 use super::plain::Plain;
@@ -25,6 +26,8 @@ pub(crate) enum Form {
     Json,
     /// Ansible's.
     Ansible,
+    /// One document, as Ansible's `json` callback prints it.
+    Document,
 }
 
 /// What was asked for.
@@ -112,6 +115,7 @@ pub(crate) fn view(wish: &Wish, around: &Surroundings) -> Box<dyn Sink> {
         Form::Human => Box::new(Screen::new(paint, zone, wish.verbosity).with_output(wish.ad_hoc)),
         Form::Plain => Box::new(Plain::new(Out::stdout(), paint, zone, wish.verbosity).with_output(wish.ad_hoc)),
         Form::Json => Box::new(JsonLines::new(Out::stdout())),
+        Form::Document => Box::new(Document::new(Out::stdout(), Out::stderr())),
         Form::Ansible if wish.ad_hoc => {
             Box::new(AdHoc::new(Out::stdout(), Out::stderr(), paint, wish.verbosity, wish.one_line))
         }

@@ -14,9 +14,11 @@ mod choose;
 mod clean;
 mod diff;
 mod digest;
+mod document;
 mod dump;
 mod fold;
 mod json;
+mod junit;
 mod ledger;
 mod masked;
 mod out;
@@ -41,6 +43,7 @@ use {adhoc::AdHoc, ansible::Ansible, json::JsonLines, plain::Plain, screen::Scre
 pub(crate) use bus::Events;
 pub(crate) use choose::{Form, Surroundings, Wish, form, view};
 pub(crate) use fold::fold;
+pub(crate) use junit::{Junit, JunitOptions};
 pub(crate) use ledger::Ledger;
 #[cfg(test)]
 pub(crate) use masked::mask;

@@ -4,6 +4,7 @@
 
 mod ansible;
 mod booted;
+mod callbacks;
 mod control;
 mod dcos;
 mod detached;

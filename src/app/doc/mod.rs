@@ -4,6 +4,8 @@
 mod module;
 mod text;
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::{complain, print};
@@ -168,7 +170,7 @@ fn list(pages: &[Page]) -> String {
                 "filter" => "Filters: {{ value | filter }}",
                 _ => "Tests: value is test",
             };
-            out.push_str(&format!("{}{head}\n", if out.is_empty() { "" } else { "\n" }));
+            let _ = writeln!(out, "{}{head}", if out.is_empty() { "" } else { "\n" });
         }
         let refused = matches!(page, Page::Keyword(keyword) if keyword.refused.is_some());
         let about = if refused { format!("(not supported) {}", page.about()) } else { page.about().to_owned() };

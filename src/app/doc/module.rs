@@ -1,5 +1,7 @@
 //! The page of a module.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::text::{sentence, wrap};
@@ -54,7 +56,7 @@ pub(super) fn text(spec: &ModuleSpec) -> String {
     }
     for option in known {
         let mark = if option.required { '*' } else { ' ' };
-        out.push_str(&format!("{mark} {}  <{}>\n", option.name, type_of(option.kind)));
+        let _ = writeln!(out, "{mark} {}  <{}>", option.name, type_of(option.kind));
         let mut facts = Vec::new();
         if let OptKind::Choice(words) = option.kind {
             facts.push(format!("choices: {}", words.join(", ")));

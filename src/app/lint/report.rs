@@ -1,5 +1,7 @@
 //! What is said of a tree.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use super::Found;
@@ -70,16 +72,16 @@ fn summary(found: &Found, session: &Session) -> String {
     let mut out = format!("{}; {}\n", kinds.join(", "), count(found.tasks, "task", "tasks"));
     if found.closed > 0 {
         let files = count(found.closed, "file is encrypted and was", "files are encrypted and were");
-        out.push_str(&format!("{files} not looked into: no vault password was given\n"));
+        let _ = writeln!(out, "{files} not looked into: no vault password was given");
     }
     for (message, number) in repeated(found) {
-        out.push_str(&format!("  {number} times: {message}\n"));
+        let _ = writeln!(out, "  {number} times: {message}");
     }
     let (errors, warnings) = (of(found, Severity::Error), of(found, Severity::Warning));
     let mut files: Vec<String> = found.wrong.iter().map(|diagnostic| place(diagnostic, session).0).collect();
     files.sort();
     files.dedup();
-    out.push_str(&match errors + warnings {
+    let end = match errors + warnings {
         0 => "nothing is wrong\n".to_owned(),
         _ => format!(
             "{}, {} in {}\n",
@@ -87,8 +89,8 @@ fn summary(found: &Found, session: &Session) -> String {
             count(warnings, "warning", "warnings"),
             count(files.len(), "file", "files")
         ),
-    });
-    out
+    };
+    out + &end
 }
 
 /// What is wrong more than once, the most frequent first.
