@@ -64,7 +64,8 @@ fn is_json(callback: &str) -> bool {
 /// What is to be said of callbacks that are configured and are not here; under Ansible's names alone, since there are none elsewhere.
 pub(super) fn unknown_callbacks(rules: Rules, config: &Config) -> Option<String> {
     let known = |name: &&str| matches!(name.rsplit('.').next(), Some("default" | "json" | "junit"));
-    let named = std::iter::once(config.stdout_callback.as_str()).chain(config.callbacks_enabled.iter().map(String::as_str));
+    let named =
+        std::iter::once(config.stdout_callback.as_str()).chain(config.callbacks_enabled.iter().map(String::as_str));
     let unknown: Vec<&str> = named.filter(|name| !known(name)).collect();
     (rules == Rules::Ansible && !unknown.is_empty()).then(|| {
         format!("callbacks that have no effect here: {} (default, json and junit are there)", unknown.join(", "))

@@ -119,11 +119,7 @@ pub(super) const SETTINGS: &[Setting] = &[
             .map(Some)
     ),
     setting!([(DEFAULTS, "stdout_callback")], ["ANSIBLE_STDOUT_CALLBACK"], stdout_callback = |w| w.text()),
-    setting!(
-        [(DEFAULTS, "callbacks_enabled")],
-        ["ANSIBLE_CALLBACKS_ENABLED"],
-        callbacks_enabled = |w| w.list()
-    ),
+    setting!([(DEFAULTS, "callbacks_enabled")], ["ANSIBLE_CALLBACKS_ENABLED"], callbacks_enabled = |w| w.list()),
     setting!([(DEFAULTS, "strategy")], ["ANSIBLE_STRATEGY"], strategy = |w| w.text()),
     setting!([(DEFAULTS, "any_errors_fatal")], ["ANSIBLE_ANY_ERRORS_FATAL"], any_errors_fatal = |w| w.switch()),
     setting!([(DEFAULTS, "force_handlers")], ["ANSIBLE_FORCE_HANDLERS"], force_handlers = |w| w.switch()),

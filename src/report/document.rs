@@ -58,7 +58,8 @@ impl Document {
         if let Some(mark) = mark {
             result.insert(mark.to_owned(), true.into());
         }
-        if !message.is_empty() && status.ends_host() && !result.contains_key("msg") && !result.contains_key("censored") {
+        if !message.is_empty() && status.ends_host() && !result.contains_key("msg") && !result.contains_key("censored")
+        {
             result.insert("msg".to_owned(), message.as_str().into());
         }
         result.insert("action".to_owned(), task.module.as_str().into());

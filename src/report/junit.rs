@@ -100,11 +100,9 @@ impl Junit {
         for case in &self.cases {
             let inner = match &case.outcome {
                 Outcome::Passed => format!("<system-out>{}</system-out>", escaped(&case.text)),
-                Outcome::Failed(why) => format!(
-                    "<failure message=\"{}\" type=\"failure\">{}</failure>",
-                    escaped(why),
-                    escaped(&case.text)
-                ),
+                Outcome::Failed(why) => {
+                    format!("<failure message=\"{}\" type=\"failure\">{}</failure>", escaped(why), escaped(&case.text))
+                }
                 Outcome::Skipped(why) => format!("<skipped>{}</skipped>", escaped(why)),
             };
             let _ = write!(
@@ -180,7 +178,8 @@ mod tests {
     #[test]
     fn each_task_of_each_host_is_a_case() {
         let folder = tempfile::tempdir().unwrap();
-        let options = JunitOptions { folder: folder.path().join("out"), suite: "site".to_owned(), ..Default::default() };
+        let options =
+            JunitOptions { folder: folder.path().join("out"), suite: "site".to_owned(), ..Default::default() };
         let mut sink = Junit::new(options);
         let task = EventKind::TaskStarted {
             key: key(),
@@ -201,7 +200,10 @@ mod tests {
         #[expect(clippy::disallowed_methods, reason = "a test reads what was written")]
         let xml = std::fs::read_to_string(file).unwrap();
         assert!(xml.contains("failures=\"1\" name=\"site\" skipped=\"1\" tests=\"3\" time=\"4.500\""), "{xml}");
-        assert!(xml.contains("classname=\"p.yml:3\" name=\"[h1] : it &lt;is&gt; &quot;so&quot;\" time=\"1.500\""), "{xml}");
+        assert!(
+            xml.contains("classname=\"p.yml:3\" name=\"[h1] : it &lt;is&gt; &quot;so&quot;\" time=\"1.500\""),
+            "{xml}"
+        );
         assert!(xml.contains("<failure message=\"rc=0\" type=\"failure\">"), "{xml}");
     }
 }
