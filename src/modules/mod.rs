@@ -28,6 +28,14 @@ mod dcos_api;
 mod dcos_package;
 mod dcos_plan;
 mod debug;
+mod elastic_allocation;
+mod elastic_facts;
+mod elastic_flush;
+mod elastic_look;
+mod elastic_ml_upgrade_mode;
+mod elastic_preflight;
+mod elastic_stop_check;
+mod elastic_wait;
 mod fail;
 mod fetch;
 mod file;
@@ -84,6 +92,13 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &dcos_package::SPEC,
     &dcos_plan::SPEC,
     &debug::SPEC,
+    &elastic_allocation::SPEC,
+    &elastic_facts::SPEC,
+    &elastic_flush::SPEC,
+    &elastic_ml_upgrade_mode::SPEC,
+    &elastic_preflight::SPEC,
+    &elastic_stop_check::SPEC,
+    &elastic_wait::SPEC,
     &fail::SPEC,
     &fetch::SPEC,
     &file::SPEC,
@@ -127,13 +142,46 @@ pub(crate) struct LiveFacts {
 }
 
 /// Facts that change while a run goes on: leaders move.
-pub(crate) const LIVE_FACTS: &[LiveFacts] = &[LiveFacts { variable: "mesos", module: "mesos_facts" }];
+pub(crate) const LIVE_FACTS: &[LiveFacts] = &[
+    LiveFacts { variable: "elastic", module: "elastic_facts" },
+    LiveFacts { variable: "mesos", module: "mesos_facts" },
+];
+
+/// A change that is always for a time: the task arms what takes it back by itself.
+pub(crate) struct TakenBack {
+    /// The module.
+    pub(crate) module: &'static str,
+    /// The option that says what is wanted.
+    pub(crate) option: &'static str,
+    /// Its value for the change; also when it is not given.
+    pub(crate) change: &'static str,
+    /// Its value for the way back.
+    pub(crate) back: &'static str,
+    /// The option that is given what the module saw before the change.
+    pub(crate) original: &'static str,
+}
+
+/// Modules with such changes.
+pub(crate) const TAKEN_BACK: &[TakenBack] = &[
+    TakenBack { module: "elastic_allocation", option: "state", change: "off", back: "restored", original: "original" },
+    TakenBack {
+        module: "elastic_ml_upgrade_mode",
+        option: "state",
+        change: "on",
+        back: "restored",
+        original: "original",
+    },
+];
 
 /// Modules that never change a host, whatever their arguments.
 const ONLY_LOOK: &[&str] = &[
     "add_host",
     "assert",
     "debug",
+    "elastic_facts",
+    "elastic_preflight",
+    "elastic_stop_check",
+    "elastic_wait",
     "fail",
     "fetch",
     "mesos_authenticated",

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use super::compile::Compiler;
 use super::{Condition, Keywords, Task};
-use crate::base::{Map, Node, Span, TaskId, Value, to_text};
+use crate::base::{Map, Node, NodeKind, Span, TaskId, Value, to_text};
 use crate::diag::Diagnostic;
 use crate::modules;
 use crate::playbook;
@@ -36,7 +36,7 @@ const OWN: &[&str] = &["ignore_errors", "ignore_unreachable"];
 impl Compiler<'_> {
     /// Compiles what takes a task back.
     pub(super) fn undo(&mut self, written: &playbook::Task, task: &Task) -> Vec<Arc<Task>> {
-        let Some(span) = written.keywords.span("undo") else { return Vec::new() };
+        let Some(span) = written.keywords.span("undo") else { return self.own_undo(written, task) };
         // What `fetch` leaves here can be taken back.
         if modules::only_looks(task.module.name) && task.module.name != "fetch" {
             let message = format!("`{}` changes nothing on a host, so it has nothing to undo", task.module.name);
@@ -57,6 +57,43 @@ impl Compiler<'_> {
             tasks.extend(self.task(undo, &outer, false, false).map(Arc::new));
         }
         tasks
+    }
+}
+
+impl Compiler<'_> {
+    /// What takes a change back that is always for a time: the module itself, told what it saw before. Nobody has to write it, so
+    /// nobody can forget it.
+    fn own_undo(&mut self, written: &playbook::Task, task: &Task) -> Vec<Arc<Task>> {
+        let Some(own) = modules::TAKEN_BACK.iter().find(|own| own.module == task.module.name) else {
+            return Vec::new();
+        };
+        let given = task.arguments.as_map().unwrap_or_default();
+        let is = |key: &Node, name: &str| key.as_str() == Some(name);
+        // Written as a template it may be anything, and is looked at when the task is done.
+        let value = given.iter().find(|(key, _)| is(key, own.option)).map(|(_, value)| to_text(&value.to_value()));
+        if value.is_some_and(|value| value != own.change && !value.contains("{{")) {
+            return Vec::new();
+        }
+        let text = |text: &str| Node::string(text, written.module_span);
+        let mut arguments: Vec<(Node, Node)> =
+            given.iter().filter(|(key, _)| !is(key, own.option) && !is(key, own.original)).cloned().collect();
+        arguments.push((text(own.option), text(own.back)));
+        arguments.push((text(own.original), text("{{ undo_before }}")));
+        let back = playbook::Task {
+            span: written.span,
+            module: written.module.clone(),
+            module_span: written.module_span,
+            arguments: Node { kind: NodeKind::Map(arguments), span: written.module_span },
+            more: None,
+            keywords: playbook::Keywords::default(),
+            undo: Vec::new(),
+            directory: written.directory.clone(),
+        };
+        let mut outer =
+            Keywords { when: Vec::new(), tags: BTreeSet::new(), notify: Vec::new(), ..(*task.keywords).clone() };
+        outer.single.retain(|name, _| INHERITED.contains(name));
+        self.aside += 1;
+        self.task(&back, &outer, false, false).map(Arc::new).into_iter().collect()
     }
 }
 

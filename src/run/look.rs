@@ -8,8 +8,9 @@ use super::act::Acted;
 use super::attempt::HostTask;
 use super::connect::Way;
 use crate::base::{Map, Output, Value, render_duration};
-use crate::event::EventKind;
-use crate::modules::{Answer, Applied, Change, Failure, Looked, Question, State, Verdict};
+use crate::event::{EventKind, Status};
+use crate::modules::{Act, Answer, Applied, Change, Failure, Looked, Question, State, Verdict};
+use crate::transport::Unreachable;
 
 /// How many rounds of questions may be asked in one look.
 const ROUNDS: usize = 16;
@@ -54,6 +55,31 @@ impl HostTask {
                 Looked::NotYet(why) if self.check => return Err(Acted::unpredictable(format!("would wait: {why}"))),
                 Looked::NotYet(why) => self.wait_on(state, &why, began).await.map_err(Acted::failed)?,
             }
+        }
+    }
+
+    /// Takes back over HTTP what is the cluster's and not the host's, which can't be reached.
+    pub(super) async fn from_here(&self, state: &dyn State, way: &Way, reason: &Unreachable) -> Acted {
+        let seen = match self.look_by_questions(state, way).await {
+            Ok(seen) => seen,
+            Err(acted) => return acted,
+        };
+        let change = match state.steps(&seen) {
+            Ok(change) => change,
+            Err(failure) => return Acted::failed(failure),
+        };
+        if change.steps.is_empty() {
+            return state.finish(change, &[]).map_or_else(Acted::failed, |result| Acted::new(Status::Ok, result));
+        }
+        let mut outputs = Vec::new();
+        for step in &change.steps {
+            let Act::Http { request, via } = &step.act else { return Acted::unreachable(reason) };
+            outputs.push(Applied::Http(self.http(request, via.as_deref(), way).await));
+        }
+        match self.settle_change(state, &change, &outputs, way, Instant::now()).await {
+            Ok(Some(result)) => Acted::new(Status::Changed, result),
+            Ok(None) => Acted::failed(Failure::new("it was undone by somebody else meanwhile")),
+            Err(failure) => Acted::failed(failure),
         }
     }
 

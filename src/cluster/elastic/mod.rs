@@ -31,6 +31,6 @@ pub(crate) use setting::{java_variable, java_wanted, removed_settings, settings_
 pub(crate) use shard::{Copy, CopyState, parse_shards};
 pub(crate) use start_failure::why_it_ended;
 pub(crate) use stop::{Cluster, Refusal, Stop, may_stop};
-pub(crate) use table::{Api, api, path, rolls};
+pub(crate) use table::{Ml, api, path, rolls};
 pub(crate) use version::Version;
 pub(crate) use wait::{joined, recovered};
