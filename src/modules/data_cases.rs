@@ -123,6 +123,13 @@ fn an_edit_reaches_the_file_unless_someone_else_was_there() {
 
 /// Modules whose hosts must be a cluster: they are tested with the rehearsal of one.
 const OF_A_CLUSTER: &[&str] = &[
+    "elastic_allocation",
+    "elastic_facts",
+    "elastic_flush",
+    "elastic_ml_upgrade_mode",
+    "elastic_preflight",
+    "elastic_stop_check",
+    "elastic_wait",
     "mesos_authenticated",
     "mesos_facts",
     "mesos_master_gone",

@@ -10,7 +10,10 @@ use std::time::Duration;
 use super::elastic_look::{
     API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, Seen, USER, VALIDATE, body, check_version, version_option,
 };
-use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
+use super::{
+    Answer, Arguments, Bound, Controller, Failure, Folder, Gate, ModuleSpec, Opt, OptKind, Question, TemplateOptions,
+    Timing, Verdict,
+};
 use crate::base::{Map, Output, Script, Value};
 use crate::cluster::elastic::{
     Refusal, Stop, Version, distribution, java_variable, java_wanted, may_stop, parse_created, path, refused_product,
@@ -26,7 +29,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("version", OptKind::Text, "the version that is upgraded to").required(),
         Opt::new("config", OptKind::Path, "the elasticsearch.yml that the new version will read")
             .default("/etc/elasticsearch/elasticsearch.yml"),
-        Opt::new("content", OptKind::Text, "its text, where the upgrade puts another one in its place"),
+        Opt::new("new_config", OptKind::LocalPath, "the template that the upgrade puts in its place, if it does"),
         Opt::new("java_home", OptKind::Path, "the Java that it will run on; without it the one that it brings along"),
         Opt::new("plugins", OptKind::List, "plugins that the upgrade replaces by those of the new version"),
         Opt::new("may_be_out", OptKind::List, "indices without replicas that may be out meanwhile"),
@@ -50,14 +53,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
 };
 
 fn check(arguments: &Arguments) -> Result<(), String> {
-    check_version(arguments, "version")?;
-    match (arguments.text("content"), arguments.text("version").and_then(|text| Version::parse(&text).ok())) {
-        (Some(text), Some(to)) if !text.contains("{{") => {
-            let wrong = removed_settings(&settings_of_yaml(&text)?, to);
-            if wrong.is_empty() { Ok(()) } else { Err(wrong.join("; ")) }
-        }
-        _ => Ok(()),
-    }
+    check_version(arguments, "version")
 }
 
 #[derive(Debug)]
@@ -78,13 +74,21 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
         ring: Ring::of(arguments, here)?,
         to: version_option(arguments, "version")?,
         config: arguments.required("config"),
-        content: arguments.text("content"),
+        content: new_config(arguments, here)?,
         java_home: arguments.text("java_home").filter(|path| !path.is_empty()),
         plugins: arguments.list("plugins"),
         may_be_out: arguments.list("may_be_out"),
         few_masters: arguments.flag("few_masters"),
         within: arguments.duration("within").unwrap_or(Duration::from_secs(30)),
     })))
+}
+
+/// The text that the new version will read, where it is another.
+fn new_config(arguments: &Arguments, here: &dyn Controller) -> Result<Option<String>, Failure> {
+    let Some(name) = arguments.text("new_config").filter(|name| !name.is_empty()) else { return Ok(None) };
+    let path = here.find(Folder::Templates, &name)?;
+    let options = TemplateOptions { trim_blocks: true, lstrip_blocks: false, delimiters: Default::default() };
+    here.render_file(&path, &options).map(Some)
 }
 
 /// What the host is like: the settings, the Java, and what the bootstrap checks will look at.

@@ -60,7 +60,8 @@ impl HostTask {
 
     /// Takes back over HTTP what is the cluster's and not the host's, which can't be reached.
     pub(super) async fn from_here(&self, state: &dyn State, way: &Way, reason: &Unreachable) -> Acted {
-        let seen = match self.look_by_questions(state, way).await {
+        let began = Instant::now();
+        let seen = match self.look_by_questions(state, way, began).await {
             Ok(seen) => seen,
             Err(acted) => return acted,
         };
@@ -76,7 +77,7 @@ impl HostTask {
             let Act::Http { request, via } = &step.act else { return Acted::unreachable(reason) };
             outputs.push(Applied::Http(self.http(request, via.as_deref(), way).await));
         }
-        match self.settle_change(state, &change, &outputs, way, Instant::now()).await {
+        match self.settle_change(state, &change, &outputs, way, began).await {
             Ok(Some(result)) => Acted::new(Status::Changed, result),
             Ok(None) => Acted::failed(Failure::new("it was undone by somebody else meanwhile")),
             Err(failure) => Acted::failed(failure),

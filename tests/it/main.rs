@@ -9,6 +9,7 @@ mod control;
 mod dcos;
 mod detached;
 mod diagnostics;
+mod elastic;
 mod faults;
 mod guards;
 mod hermetic;

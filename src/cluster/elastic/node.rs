@@ -26,11 +26,6 @@ impl Node {
         self.roles.iter().any(|own| own == role)
     }
 
-    /// Whether it can be elected.
-    pub(crate) fn is_master_eligible(&self) -> bool {
-        self.has("master") && !self.has("voting_only")
-    }
-
     /// Whether it votes for a master.
     pub(crate) fn votes(&self) -> bool {
         self.has("master")

@@ -24,13 +24,13 @@ pub(crate) fn order_of(node: &Node, elected: Option<&str>) -> u32 {
 /// What a place in the order is called.
 pub(crate) const fn tier_name(order: u32) -> &'static str {
     match order {
-        0 => "frozen data nodes",
-        1 => "cold data nodes",
-        2 => "warm data nodes",
-        3 => "hot data nodes",
-        4 => "data nodes",
-        5 => "nodes without data",
-        6 => "master-eligible nodes",
+        0 => "a frozen data node",
+        1 => "a cold data node",
+        2 => "a warm data node",
+        3 => "a hot data node",
+        4 => "a data node",
+        5 => "a node without data",
+        6 => "master-eligible",
         _ => "the elected master",
     }
 }

@@ -88,7 +88,7 @@ pub(crate) fn may_stop(cluster: &Cluster<'_>, stop: &Stop<'_>) -> Vec<Refusal> {
         no(
             "order_of_roles",
             format!(
-                "{} is one of the {}, and {} of the {} still runs {}: it goes first (`any_order` leaves that to you)",
+                "{} ({}) is not next: {} ({}) still runs {} and goes first (`any_order` leaves that to you)",
                 node.name,
                 tier_name(own),
                 other.name,

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// A release: major, minor, patch. What follows (`-SNAPSHOT`, `-rc1`) is left out, and [`Version::is_released`] says of a text
-/// whether there is any.
+/// A release: major, minor, patch. What follows (`-SNAPSHOT`, `-rc1`) is left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Version {
     /// The first number: indices live for one more.
@@ -36,11 +35,6 @@ impl Version {
         }
     }
 
-    /// Whether a text is that of a release, not of a snapshot or a candidate.
-    pub(crate) fn is_released(text: &str) -> bool {
-        !text.trim().contains('-')
-    }
-
     /// Major and minor: `7.17`.
     pub(crate) fn minor_name(self) -> String {
         format!("{}.{}", self.major, self.minor)
@@ -61,7 +55,6 @@ mod tests {
     fn versions_are_read_and_ordered() {
         assert_eq!(Version::parse(" 7.17.29 "), Ok(Version::new(7, 17, 29)));
         assert_eq!(Version::parse("8.0.0-rc1"), Ok(Version::new(8, 0, 0)));
-        assert!(!Version::is_released("6.3.0-SNAPSHOT") && Version::is_released("6.3.0"));
         assert!(Version::new(7, 17, 29) < Version::new(8, 0, 0) && Version::new(6, 10, 0) > Version::new(6, 8, 23));
         for text in ["", "7", "7.17", "7.17.x", "a.b.c", "7.17.2.1", "99999999999.0.0"] {
             assert!(Version::parse(text).unwrap_err().contains("like 7.17.29"), "{text}");
