@@ -143,7 +143,9 @@ impl HostTask {
             tries += 1;
             let connection = match self.run.connection(&self.target, &patient).await {
                 Ok(connection) => connection,
-                Err(reason) if asks && self.undoing && !self.check => return self.from_here(state, way, &reason).await,
+                Err(reason) if asks && self.undoing && !self.check => {
+                    return self.without_host(state, way, &reason).await;
+                }
                 Err(reason) => return cut(begun, reason),
             };
             // It was reached before: from now on a refusal may be one of a sshd that is just being started again.

@@ -59,7 +59,7 @@ impl HostTask {
     }
 
     /// Takes back over HTTP what is the cluster's and not the host's, which can't be reached.
-    pub(super) async fn from_here(&self, state: &dyn State, way: &Way, reason: &Unreachable) -> Acted {
+    pub(super) async fn without_host(&self, state: &dyn State, way: &Way, reason: &Unreachable) -> Acted {
         let began = Instant::now();
         let seen = match self.look_by_questions(state, way, began).await {
             Ok(seen) => seen,
