@@ -172,6 +172,14 @@ impl Process {
         })
     }
 
+    /// The flags of its command line, each with its word.
+    pub(super) fn own_flags(&self) -> impl Iterator<Item = (String, String)> {
+        self.words.iter().skip(1).filter_map(|word| {
+            let (name, _) = command_line(&["".to_owned(), word.clone()]).pop()?;
+            Some((name, word.clone()))
+        })
+    }
+
     /// One flag in force.
     pub(super) fn flag(&self, name: &str) -> Option<String> {
         self.flags().into_iter().find(|(given, _)| given == name).map(|(_, value)| value)

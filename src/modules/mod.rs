@@ -46,7 +46,6 @@ mod mesos_authenticated;
 mod mesos_credentials;
 mod mesos_facts;
 mod mesos_flags;
-mod mesos_ground;
 mod mesos_link;
 mod mesos_look;
 mod mesos_master_gone;

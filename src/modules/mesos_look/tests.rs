@@ -54,6 +54,12 @@ struct Look {
     /// What the script over init systems and checkpoints prints.
     #[serde(default)]
     ground: String,
+    /// What the script over binaries and credentials prints, without its last line.
+    #[serde(default)]
+    fit: String,
+    /// Servers of ZooKeeper that are away.
+    #[serde(default)]
+    down: Vec<String>,
     /// What the script over the leader's log prints, without its last line.
     #[serde(default)]
     log: String,
@@ -125,6 +131,9 @@ fn answer(case: &Case, look: &Look, question: &Question) -> Answer {
                 .map(|text| Output { stdout: format!("{text}\nZ\n").into_bytes(), ..Output::default() })
                 .ok_or_else(|| "connection refused".to_owned()),
         ),
+        Question::Script(script) if script.as_str().contains("LD_TRACE_LOADED_OBJECTS") => {
+            Answer::Script(Ok(Output { stdout: format!("{}Z\n", look.fit).into_bytes(), ..Output::default() }))
+        }
         Question::Script(script) if script.as_str().contains("Successfully authenticated") => {
             Answer::Script(Ok(Output { stdout: format!("{}Z\n", look.log).into_bytes(), ..Output::default() }))
         }
@@ -148,6 +157,9 @@ fn answer(case: &Case, look: &Look, question: &Question) -> Answer {
                 }),
                 None => Err("connection refused".to_owned()),
             })
+        }
+        Question::Children { servers, .. } if servers.iter().all(|server| look.down.contains(server)) => {
+            Answer::Children(Err("connection refused".to_owned()))
         }
         Question::Children { path, .. } => {
             assert_eq!(path, "/mesos", "{}", case.name);

@@ -3,10 +3,10 @@
 //!
 //! Not a module itself. It can't know of a supervisor that it does not know (monit, runit): it says nothing of those.
 
-use super::mesos_look::{Local, Process};
-use super::{Answer, Question};
 use crate::base::Script;
-use crate::cluster::mesos::Daemon;
+use crate::cluster::mesos::{Daemon, Version};
+use crate::modules::mesos_look::{Local, Process};
+use crate::modules::{Answer, Question};
 
 /// Where slaves keep what they work with when no flag says so.
 const WORK_DIR: &str = "/tmp/mesos";
@@ -83,7 +83,7 @@ pub(super) fn read(answer: Option<&Answer>) -> Result<Ground, String> {
 
 impl Ground {
     /// What an operator should know before the first stop.
-    pub(super) fn warnings(&self, local: &Local, set: &[(String, String)]) -> Vec<String> {
+    pub(super) fn warnings(&self, local: &Local, will_checkpoint: bool) -> Vec<String> {
         let mut warnings = Vec::new();
         let master = Daemon::Master.program();
         if let Some((_, manager, _)) = self.kept.iter().find(|(program, _, again)| program == master && !again) {
@@ -100,7 +100,7 @@ impl Ground {
         }
         if let (Some(process), Some(id)) = (local.process(Daemon::Slave), &self.latest)
             && !checkpoints(process)
-            && set.iter().any(|(name, value)| name == "checkpoint" && value == "true")
+            && will_checkpoint
         {
             let work = process.flag("work_dir").unwrap_or_else(|| WORK_DIR.to_owned());
             warnings.push(format!(
@@ -110,6 +110,33 @@ impl Ground {
         }
         warnings
     }
+
+    /// Why a slave that checkpoints would not find again what it has written, by the id under which it runs.
+    pub(super) fn lost_sight(&self, process: &Process, id: Option<&str>, work_dir: Option<&str>) -> Vec<String> {
+        if !checkpoints(process) {
+            return Vec::new();
+        }
+        let mut wrong = Vec::new();
+        let work = process.flag("work_dir").unwrap_or_else(|| WORK_DIR.to_owned());
+        match (&self.latest, id) {
+            (Some(latest), Some(id)) if latest != id => wrong.push(format!(
+                "this slave checkpoints and runs as {id}, but {work}/meta/slaves/latest leads to {latest}: its next start would recover \
+                 another slave"
+            )),
+            (None, _) => wrong.push(format!(
+                "this slave checkpoints, but {work}/meta/slaves/latest is not there (or can't be read without `become: true`): it would \
+                 come back as a new slave, its tasks lost"
+            )),
+            _ => {}
+        }
+        let wanted = work_dir.unwrap_or(WORK_DIR);
+        if wanted.trim_end_matches('/') != work.trim_end_matches('/') {
+            wrong.push(format!(
+                "this slave checkpoints in {work}, and `work_dir` would become {wanted}: it would come back as a new slave, its tasks lost"
+            ));
+        }
+        wrong
+    }
 }
 
 /// Whether a slave's process checkpoints, by its flags.
@@ -117,16 +144,52 @@ pub(super) fn checkpoints(process: &Process) -> bool {
     process.flag("checkpoint").is_some_and(|value| value == "true" || value == "1")
 }
 
-/// Flags that a slave that checkpoints would be given, and that make it refuse to recover.
-pub(super) fn changes_identity(process: &Process, set: &[(String, String)]) -> Option<String> {
-    let (name, value) = set.iter().find(|(name, value)| {
-        IDENTITY.contains(&name.as_str()) && process.flag(name).is_none_or(|now| now != *value)
-    })?;
-    let now = process.flag(name).unwrap_or_else(|| "nothing".to_owned());
-    Some(format!(
-        "this slave checkpoints, and `{name}` would change from {now} to {value}: it would refuse to recover (Incompatible slave \
-         info). Leave `{name}` as it is in this upgrade"
-    ))
+/// What a slave that checkpoints would be given otherwise than it has it, and would refuse to recover for.
+pub(super) fn changes_identity(process: &Process, wanted: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
+    let nothing = || "nothing".to_owned();
+    let differs = |name: &&&str| process.flag(name) != wanted(name);
+    IDENTITY
+        .iter()
+        .filter(differs)
+        .map(|name| {
+            let (now, then) = (process.flag(name).unwrap_or_else(nothing), wanted(name).unwrap_or_else(nothing));
+            format!(
+                "this slave checkpoints, and `{name}` would change from {now} to {then}: it would refuse to recover (Incompatible \
+                 slave info). Leave `{name}` as it is in this upgrade"
+            )
+        })
+        .collect()
+}
+
+/// The kinds of resources that every release knows.
+const RESOURCES: [&str; 4] = ["cpus", "mem", "disk", "ports"];
+
+/// What a release makes of resources that the one before took otherwise.
+pub(super) fn resources_differ(text: &str, from: Option<Version>, to: Version) -> Vec<String> {
+    let names: Vec<&str> = text
+        .split(';')
+        .filter_map(|one| one.split(':').next())
+        .map(|name| name.split('(').next().unwrap_or(name).trim())
+        .filter(|name| !name.is_empty())
+        .collect();
+    let first = Version::new(0, 13, 0);
+    let mut told = Vec::new();
+    let own: Vec<&str> = names.iter().copied().filter(|name| !RESOURCES.contains(name)).collect();
+    if to.same_minor(first) && !own.is_empty() {
+        told.push(format!(
+            "0.13 drops resources with names of one's own: {} would be gone from the offers",
+            own.join(", ")
+        ));
+    }
+    let open: Vec<&str> = RESOURCES.iter().copied().filter(|name| !names.contains(name)).collect();
+    if to >= first && from.is_none_or(|from| from < first) && !open.is_empty() {
+        told.push(format!(
+            "`resources` does not say {}: a slave before 0.13 offers none of it, one from 0.13 on what it finds on the host. Pin it if \
+             that is not wanted",
+            open.join(", ")
+        ));
+    }
+    told
 }
 
 #[cfg(test)]
