@@ -36,10 +36,10 @@ pub(super) struct Cluster {
 }
 
 /// What a run came to.
-struct Ran {
-    code: i32,
-    events: Vec<Value>,
-    stderr: String,
+pub(super) struct Ran {
+    pub(super) code: i32,
+    pub(super) events: Vec<Value>,
+    pub(super) stderr: String,
 }
 
 impl Cluster {
@@ -67,7 +67,7 @@ impl Cluster {
         cluster
     }
 
-    fn run(&self, playbook: &str, words: &[&str]) -> Ran {
+    pub(super) fn run(&self, playbook: &str, words: &[&str]) -> Ran {
         self.run_as("stagger", playbook, words)
     }
 
