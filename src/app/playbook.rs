@@ -25,6 +25,12 @@ pub(super) fn run(request: &RunRequest) -> Exit {
     if let Some(file) = &request.plan {
         return super::plan::run_kept(request, file);
     }
+    // Ansible lists one playbook after the other, its plays numbered from one.
+    let listed = request.list.any() && request.common.rules == Rules::Ansible && request.playbooks.len() > 1;
+    if listed && !request.syntax_check {
+        let one = |path: &PathBuf| run(&RunRequest { playbooks: vec![path.clone()], ..request.clone() });
+        return request.playbooks.iter().map(one).find(|exit| *exit != Exit::Ok).unwrap_or(Exit::Ok);
+    }
     let Loaded { session, plan, how } = match load(request) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
@@ -131,7 +137,11 @@ pub(super) fn compile(session: &mut Session, request: &RunRequest) -> Compiled {
     session.wrong.extend(wrong);
     let tags = if request.tags.is_empty() { session.config.tags.clone() } else { request.tags.clone() };
     let skip = if request.skip_tags.is_empty() { session.config.skip_tags.clone() } else { request.skip_tags.clone() };
-    let selection = Selection { tags: tags.iter().cloned().collect(), skip: skip.iter().cloned().collect() };
+    let mut selection = Selection { tags: tags.iter().cloned().collect(), skip: skip.iter().cloned().collect() };
+    if request.list.tags && tags.is_empty() && session.rules == Rules::Ansible {
+        // Ansible's list of all tags has those of tasks that only run when they are asked for.
+        selection.tags.extend(["all".to_owned(), "never".to_owned()]);
+    }
     let engine = std::sync::Arc::clone(&session.engine);
     let mut compiler = Compiler::new(&engine, &selection, 0);
     let plan = compiler.plan(&written);

@@ -117,7 +117,7 @@ impl<'a> Compiler<'a> {
         vars.extend(self.vars_of(&play.keywords).iter().map(|(k, v)| (k.clone(), Arc::clone(v))));
         let hosts = play.keywords.get("hosts").cloned().unwrap_or(Node { kind: NodeKind::Null, span: play.span });
         self.check(&hosts);
-        let name = play.keywords.get("name").unwrap_or(&hosts).clone();
+        let name = play.keywords.get("name").cloned().unwrap_or_else(|| name_of(&hosts));
         self.check(&name);
         let mut options = IndexMap::new();
         for name in [
@@ -379,6 +379,17 @@ impl<'a> Compiler<'a> {
             handler,
             undo: Vec::new(),
         }
+    }
+}
+
+/// What a play without a name is called: its pattern; of several, with commas between.
+fn name_of(hosts: &Node) -> Node {
+    match hosts.as_seq() {
+        Some(parts) => {
+            let parts: Vec<String> = parts.iter().map(|part| crate::base::to_text(&part.to_value())).collect();
+            Node::string(parts.join(","), hosts.span)
+        }
+        None => hosts.clone(),
     }
 }
 
