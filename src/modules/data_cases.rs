@@ -82,6 +82,11 @@ fn run(module: &str) {
 }
 
 #[test]
+fn blockinfile_edits_as_ansible_does() {
+    run("blockinfile");
+}
+
+#[test]
 fn lineinfile_edits_as_ansible_does() {
     run("lineinfile");
 }

@@ -19,6 +19,7 @@ mod step;
 // One line a module, in alphabetical order; the same order in REGISTRY.
 mod add_host;
 mod assert;
+mod blockinfile;
 mod command;
 mod copy;
 mod copy_remote;
@@ -41,6 +42,7 @@ mod fetch;
 mod file;
 mod file_foresee;
 mod file_link;
+mod getent;
 mod lineinfile;
 mod mesos_authenticated;
 mod mesos_credentials;
@@ -67,6 +69,7 @@ mod shell;
 mod slurp;
 mod stat;
 mod systemd;
+mod tempfile;
 mod template;
 mod unarchive;
 mod uri;
@@ -86,6 +89,7 @@ pub(crate) use step::{Act, Change, Diff, HttpRequest, HttpResponse, Step, Tls, T
 pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &add_host::SPEC,
     &assert::SPEC,
+    &blockinfile::SPEC,
     &command::SPEC,
     &copy::SPEC,
     &dcos_package::SPEC,
@@ -101,6 +105,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &fail::SPEC,
     &fetch::SPEC,
     &file::SPEC,
+    &getent::SPEC,
     &lineinfile::SPEC,
     &mesos_authenticated::SPEC,
     &mesos_credentials::SPEC,
@@ -125,6 +130,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &slurp::SPEC,
     &stat::SPEC,
     &systemd::SPEC,
+    &tempfile::SPEC,
     &template::SPEC,
     &unarchive::SPEC,
     &uri::SPEC,
@@ -183,6 +189,7 @@ const ONLY_LOOK: &[&str] = &[
     "elastic_wait",
     "fail",
     "fetch",
+    "getent",
     "mesos_authenticated",
     "mesos_facts",
     "mesos_master_gone",

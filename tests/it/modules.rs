@@ -103,6 +103,7 @@ const CUTS: &[(&str, &str, &str)] = &[
     ("line_middle", "2 middle mv", "lineinfile: {path: BASE/edited, regexp: '^second', line: 2nd}"),
     ("line_after", "2 after", "lineinfile: {path: BASE/edited, line: fourth}"),
     ("replace_after", "2 after", "replace: {path: BASE/edited, regexp: third, replace: 3rd}"),
+    ("block_middle", "2 middle mv", "blockinfile: {path: BASE/edited, block: new, insertbefore: BOF}"),
     ("archive_looked", "2 before", "unarchive: {src: HERE/archive.tar.gz, dest: BASE/given}"),
     ("archive_middle", "2 middle tar", "unarchive: {src: HERE/archive.tar.gz, dest: BASE/given}"),
     ("archive_after", "2 after", "unarchive: {src: HERE/archive.tar.gz, dest: BASE/given}"),
