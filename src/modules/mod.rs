@@ -57,6 +57,7 @@ mod mesos_preflight;
 mod mesos_ready;
 mod mesos_slave_ready;
 mod meta;
+mod package_file;
 mod pause;
 mod ping;
 mod raw;
@@ -118,6 +119,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &mesos_preflight::SPEC,
     &mesos_slave_ready::SPEC,
     &meta::SPEC,
+    &package_file::SPEC,
     &pause::SPEC,
     &ping::SPEC,
     &raw::SPEC,
