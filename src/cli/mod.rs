@@ -30,7 +30,7 @@ pub(crate) use reading::{DocRequest, LintOutput, LintRequest};
 pub(crate) use request::{
     Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, LockRequest,
     Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
-    UpgradeRequest, VaultKeys,
+    UpgradeRequest, UpgradeSystem, VaultKeys,
 };
 pub(crate) use vault::{ToSeal, VaultAct, VaultRequest};
 

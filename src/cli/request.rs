@@ -453,9 +453,20 @@ pub(crate) struct ResumeRequest {
     pub(crate) anew: Anew,
 }
 
-/// `upgrade mesos`.
+/// What `upgrade` upgrades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UpgradeSystem {
+    /// Masters and slaves of Mesos.
+    Mesos,
+    /// The nodes of an Elasticsearch cluster.
+    Elasticsearch,
+}
+
+/// `upgrade`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UpgradeRequest {
+    /// The system.
+    pub(crate) system: UpgradeSystem,
     /// `--to`.
     pub(crate) to: String,
     /// `--via`: releases between.

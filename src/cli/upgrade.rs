@@ -6,19 +6,22 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::flags::{ConnectFlags, HostFlags, PrivilegeFlags, VaultKeyFlags};
-use super::request::UpgradeRequest;
+use super::request::{UpgradeRequest, UpgradeSystem};
 
 pub(super) const UPGRADE_EXAMPLES: &str = "\
 Examples:
   stagger upgrade mesos --to 0.15.0 -i production.yml --plan    what runs, and all hops to there
   stagger upgrade mesos --to 0.15.0 -i production.yml           hop by hop, asking before each
   stagger upgrade mesos --to 0.15.0 -i production.yml --yes     without asking
-  stagger upgrade mesos --to 0.14.2 -i production.yml --check   preview the next hop";
+  stagger upgrade mesos --to 0.14.2 -i production.yml --check   preview the next hop
+  stagger upgrade elasticsearch --to 8.17.0 -i production.yml   the same for Elasticsearch";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum System {
     /// Masters and slaves of Apache Mesos
     Mesos,
+    /// The nodes of an Elasticsearch cluster
+    Elasticsearch,
 }
 
 /// `upgrade`.
@@ -79,8 +82,11 @@ impl UpgradeFlags {
                     .to_owned(),
             );
         }
-        let System::Mesos = self.system;
         Ok(UpgradeRequest {
+            system: match self.system {
+                System::Mesos => UpgradeSystem::Mesos,
+                System::Elasticsearch => UpgradeSystem::Elasticsearch,
+            },
             to: self.to.clone(),
             via: self.via.clone(),
             from: self.from.clone(),

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::elastic_look::{API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, Seen, USER, VALIDATE};
+use super::elastic_look::{API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, Seen, USER, VALIDATE, body};
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Question, Timing, Verdict};
 use crate::base::{Map, Value};
-use crate::cluster::elastic::{ENABLE, order_of, tier_name};
+use crate::cluster::elastic::{ENABLE, order_of, parse_created, tier_name};
 
 /// The module's table.
 pub(super) const SPEC: ModuleSpec = ModuleSpec {
@@ -38,12 +38,20 @@ impl Gate for ElasticFacts {
     }
 
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
-        self.ring.questions(answers)
+        let next = self.ring.questions(answers);
+        match (self.ring.seen(answers), self.ring.own()) {
+            (Ok(_), Some(own)) if next.is_empty() && made(answers).is_none() => vec![self.ring.ask(own, MADE)],
+            _ => next,
+        }
     }
 
     fn judge(&self, answers: &[Answer], _memory: &mut Value, _elapsed: Duration) -> Verdict {
         let facts = match self.ring.seen(answers) {
-            Ok(seen) => facts(&seen),
+            Ok(seen) => {
+                let mut facts = facts(&seen);
+                facts["made_by_major"] = json!(body(made(answers)).and_then(|body| parse_created(&body)).ok());
+                facts
+            }
             Err(why) if why.contains("OpenSearch") => return Verdict::Never(Failure::new(why)),
             Err(why) => {
                 let local = self.ring.local(answers);
@@ -61,6 +69,18 @@ impl Gate for ElasticFacts {
         result.insert("ansible_facts".to_owned(), json!({"elastic": facts}));
         Verdict::Ready(result)
     }
+}
+
+/// By which version each index was made.
+const MADE: &str = "/_all/_settings/index.version.created?expand_wildcards=all";
+
+/// The answer to that: the last, where there is one beyond the ring's own.
+fn made(answers: &[Answer]) -> Option<&Answer> {
+    answers.iter().rev().find(|answer| match answer {
+        Answer::Http(Ok(response)) => response.url.ends_with(MADE),
+        Answer::Http(Err(why)) => why.contains(MADE),
+        _ => false,
+    })
 }
 
 fn facts(seen: &Seen) -> Value {

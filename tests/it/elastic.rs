@@ -390,6 +390,17 @@ fn three_real_nodes_go_from_6_8_to_7_17_and_no_acknowledged_write_is_lost() {
     assert!(preview.out.contains("set shard allocation from all (not set) to primaries"), "{}", preview.out);
     assert_eq!(nodes.versions(), ["6.8.23", "6.8.23", "6.8.23"]);
 
+    let hops = nodes
+        .place("7.17.29")
+        .call("stagger", &["upgrade", "elasticsearch", "--to", "8.17.0", "-i", "hosts.yml", "--plan"]);
+    good(&hops);
+    assert!(
+        hops.out.contains("6.8.23 runs on n1, n2, n3\nto 8.17.0 in 2 hops:\n  1. to 7.17.29\n  2. to 8.17.0\n"),
+        "{}",
+        hops.out
+    );
+    assert!(hops.out.contains("r1 (made by 6.x)"), "{}", hops.out);
+
     // Killed with allocation off: it is back when the run is given up, and when it is gone on with.
     let killed = |at: &str| {
         let place = nodes.place("7.17.29");

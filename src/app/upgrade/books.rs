@@ -9,12 +9,18 @@ use crate::cluster::mesos::Version;
 pub(super) const LAST: Version = Version::new(0, 15, 0);
 
 /// Their files.
-const BOOKS: &[(&str, &str)] = &[
+pub(super) const MESOS: &[(&str, &str)] = &[
     ("look.yml", include_str!("../../../playbooks/mesos/look.yml")),
     ("upgrade-0.11-to-0.12.yml", include_str!("../../../playbooks/mesos/upgrade-0.11-to-0.12.yml")),
     ("upgrade-0.12-to-0.13.yml", include_str!("../../../playbooks/mesos/upgrade-0.12-to-0.13.yml")),
     ("upgrade-0.13-to-0.14.yml", include_str!("../../../playbooks/mesos/upgrade-0.13-to-0.14.yml")),
     ("upgrade-0.14-to-0.15.yml", include_str!("../../../playbooks/mesos/upgrade-0.14-to-0.15.yml")),
+];
+
+/// Those of Elasticsearch: one for every hop.
+pub(super) const ELASTICSEARCH: &[(&str, &str)] = &[
+    ("look.yml", include_str!("../../../playbooks/elasticsearch/look.yml")),
+    ("rolling-upgrade.yml", include_str!("../../../playbooks/elasticsearch/rolling-upgrade.yml")),
 ];
 
 /// The release that a hop leads to when nobody says which: the last of its minor that was tried.
@@ -36,10 +42,10 @@ impl Books {
     ///
     /// # Errors
     /// It can't be written, or a playbook is missing there.
-    pub(super) fn at(own: Option<&Path>, state: &Path) -> io::Result<Self> {
+    pub(super) fn at(own: Option<&Path>, state: &Path, system: &str, books: &[(&str, &str)]) -> io::Result<Self> {
         if let Some(folder) = own {
             let folder = std::path::absolute(folder)?;
-            let missing = BOOKS.iter().find(|(name, _)| !folder.join(name).is_file());
+            let missing = books.iter().find(|(name, _)| !folder.join(name).is_file());
             return match missing {
                 None => Ok(Self(folder)),
                 Some((name, _)) => {
@@ -47,9 +53,9 @@ impl Books {
                 }
             };
         }
-        let folder = std::path::absolute(state)?.join("playbooks").join(env!("CARGO_PKG_VERSION")).join("mesos");
+        let folder = std::path::absolute(state)?.join("playbooks").join(env!("CARGO_PKG_VERSION")).join(system);
         std::fs::create_dir_all(&folder)?;
-        for (name, text) in BOOKS {
+        for (name, text) in books {
             let path = folder.join(name);
             // A run that is to be resumed is held to the file it began with: what is there and right is not touched.
             #[expect(clippy::disallowed_methods, reason = "it is compared, not shown")]
@@ -78,15 +84,16 @@ mod tests {
     fn the_program_has_a_playbook_for_each_hop_and_writes_it_once() {
         for hop in crate::cluster::mesos::hops().iter().take_while(|hop| hop.from != LAST.minor_name()) {
             assert!(usual(&hop.to).is_some(), "{}", hop.to);
-            assert!(BOOKS.iter().any(|(book, _)| *book == name(&hop.from, &hop.to)), "{}", hop.to);
+            assert!(MESOS.iter().any(|(book, _)| *book == name(&hop.from, &hop.to)), "{}", hop.to);
         }
         let state = tempfile::tempdir().expect("a folder");
-        let books = Books::at(None, state.path()).expect("they are written");
+        let books = Books::at(None, state.path(), "mesos", MESOS).expect("they are written");
         let file = books.file("upgrade-0.11-to-0.12.yml");
         let written = file.metadata().expect("a file").modified().expect("a time");
-        Books::at(None, state.path()).expect("again");
+        Books::at(None, state.path(), "mesos", MESOS).expect("again");
         assert_eq!(file.metadata().expect("a file").modified().expect("a time"), written);
-        let why = Books::at(Some(state.path()), state.path()).err().expect("nothing is there").to_string();
+        let why =
+            Books::at(Some(state.path()), state.path(), "mesos", MESOS).err().expect("nothing is there").to_string();
         assert!(why.contains("has no look.yml"), "{why}");
     }
 }

@@ -1,7 +1,8 @@
-//! `stagger upgrade mesos --to VERSION`: looks what runs, shows all hops to there, and runs the playbook of each, with a question
+//! `stagger upgrade mesos --to VERSION`, and `elasticsearch` ([`elastic`]): looks what runs, shows all hops to there, and runs the playbook of each, with a question
 //! before it. Every hop is a run of its own, with its journal, its way on and its way back; what is between two hops is only this.
 
 mod books;
+mod elastic;
 mod path;
 mod seen;
 
@@ -12,7 +13,7 @@ use books::Books;
 use path::{Leg, Way};
 use seen::Running;
 
-use crate::cli::{Exit, UpgradeRequest};
+use crate::cli::{Exit, UpgradeRequest, UpgradeSystem};
 use crate::cluster::mesos::Version;
 use crate::journal::StateFolder;
 
@@ -31,14 +32,21 @@ pub(super) fn run(request: &UpgradeRequest) -> Exit {
 }
 
 fn go(request: &UpgradeRequest) -> Result<Exit, Refusal> {
+    let state = StateFolder::find(request.state.as_deref(), &|name| std::env::var_os(name))
+        .map_err(|error| (super::with_causes(&error), Exit::NoTarget))?;
+    match request.system {
+        UpgradeSystem::Mesos => mesos(request, &state),
+        UpgradeSystem::Elasticsearch => elastic::go(request, &state),
+    }
+}
+
+fn mesos(request: &UpgradeRequest, state: &StateFolder) -> Result<Exit, Refusal> {
     let usage = |text: String| (text, Exit::Usage);
     let to = Version::parse(&request.to).map_err(usage)?;
     let via: Vec<Version> =
         request.via.iter().map(|text| Version::parse(text)).collect::<Result<_, _>>().map_err(usage)?;
     let from = request.from.as_deref().map(Version::parse).transpose().map_err(usage)?;
-    let state = StateFolder::find(request.state.as_deref(), &|name| std::env::var_os(name))
-        .map_err(|error| (super::with_causes(&error), Exit::NoTarget))?;
-    let books = Books::at(request.playbooks.as_deref(), state.path())
+    let books = Books::at(request.playbooks.as_deref(), state.path(), "mesos", books::MESOS)
         .map_err(|error| (format!("the playbooks of the hops: {error}"), Exit::NoTarget))?;
     let mut running = look(request, &books)?;
     let mut way = path::find(&running, from, to, &via).map_err(|why| (why, Exit::Input))?;
@@ -93,8 +101,12 @@ fn go(request: &UpgradeRequest) -> Result<Exit, Refusal> {
 }
 
 fn go_on(leg: &Leg, number: usize, total: usize) -> Result<bool, Refusal> {
-    let question = format!("\nbegin hop {number} of {total}, {} to {}? [y/N] ", leg.hop.from, leg.to);
-    let answer = crate::report::prompt::ask(&question, true, None, &|| false).map_err(|error| {
+    ask(&format!("\nbegin hop {number} of {total}, {} to {}? [y/N] ", leg.hop.from, leg.to))
+}
+
+/// Asks the person at the terminal.
+fn ask(question: &str) -> Result<bool, Refusal> {
+    let answer = crate::report::prompt::ask(question, true, None, &|| false).map_err(|error| {
         let help = "give --yes to go without being asked, or --plan to look only";
         (format!("{}; {help}", super::with_causes(&error)), Exit::Usage)
     })?;
@@ -113,19 +125,21 @@ fn stagger(request: &UpgradeRequest, playbook: &Path, more: &[&str]) -> Result<C
 
 /// Asks every host what runs.
 fn look(request: &UpgradeRequest, books: &Books) -> Result<Vec<Running>, Refusal> {
-    let mut command = stagger(request, &books.file("look.yml"), &["--output=json"])?;
+    let (events, exit) = events_of(request, &books.file("look.yml"))?;
+    match seen::read(&events) {
+        Ok(running) if exit == Exit::Ok => Ok(running),
+        Ok(_) => Err(("not every host could be asked what runs; nothing was changed".to_owned(), exit)),
+        Err(why) => Err((format!("what runs can't be told: {why}; nothing was changed"), exit)),
+    }
+}
+
+/// The events of a playbook that only looks, one a line, and how it ended.
+fn events_of(request: &UpgradeRequest, playbook: &Path) -> Result<(String, Exit), Refusal> {
+    let mut command = stagger(request, playbook, &["--output=json"])?;
     command.stderr(Stdio::inherit()).stdin(Stdio::inherit());
     let done =
         command.output().map_err(|error| (format!("this program can't be started again: {error}"), Exit::Error))?;
-    let events = String::from_utf8_lossy(&done.stdout);
-    match seen::read(&events) {
-        Ok(running) if done.status.success() => Ok(running),
-        Ok(_) => Err((
-            "not every host could be asked what runs; nothing was changed".to_owned(),
-            exit_of(done.status.code()),
-        )),
-        Err(why) => Err((format!("what runs can't be told: {why}; nothing was changed"), exit_of(done.status.code()))),
-    }
+    Ok((String::from_utf8_lossy(&done.stdout).into_owned(), exit_of(done.status.code())))
 }
 
 /// Runs a hop's playbook at this terminal.
@@ -137,7 +151,12 @@ fn hop(request: &UpgradeRequest, books: &Books, leg: &Leg, more: &[&str]) -> Res
         words.push("--extra-vars=force_order=true");
     }
     words.extend(more);
-    let mut command = stagger(request, &file, &words)?;
+    run_hop(request, &file, &words)
+}
+
+/// Runs a playbook at this terminal.
+fn run_hop(request: &UpgradeRequest, playbook: &Path, words: &[&str]) -> Result<Exit, Refusal> {
+    let mut command = stagger(request, playbook, words)?;
     let error = |error: std::io::Error| (format!("the hop can't be started: {error}"), Exit::Error);
     // Ctrl-C is for the run of the hop, which lets hosts at work finish; this process waits for it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(error)?;
