@@ -244,3 +244,71 @@ impl State for Allocation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{Fixture, HOST, bind};
+    use super::*;
+
+    fn allocation(arguments: Value) -> Box<dyn State> {
+        let mut here = Fixture::default();
+        here.groups.insert("elasticsearch".to_owned(), vec![HOST.to_owned(), "h2".to_owned()]);
+        match bind(&SPEC, arguments, &here) {
+            Ok(Bound::State(state)) => state,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn seen(oldest: &str, persistent: Option<&str>, transient: Option<&str>) -> Output {
+        let now = json!({"speaker": HOST, "oldest": oldest, "both": [persistent, transient]});
+        Output { stdout: now.to_string().into_bytes(), ..Output::default() }
+    }
+
+    fn sent(state: &dyn State, seen: &Output) -> Value {
+        let change = state.steps(seen).expect("steps");
+        match change.steps.as_slice() {
+            [] => Value::Null,
+            [Step { act: Act::Http { request, .. }, .. }] => serde_json::from_slice(&request.body).expect("a body"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn off_is_the_value_and_scope_of_the_oldest_version() {
+        let off = allocation(json!({}));
+        assert_eq!(sent(&*off, &seen("5.6.16", None, None)), json!({"transient": {ENABLE: "none"}}));
+        assert_eq!(sent(&*off, &seen("6.2.4", None, None)), json!({"persistent": {ENABLE: "none"}}));
+        assert_eq!(sent(&*off, &seen("8.17.0", None, None)), json!({"persistent": {ENABLE: "primaries"}}));
+        // A value left in the transient scope would win.
+        let both = json!({"persistent": {ENABLE: "primaries"}, "transient": {ENABLE: null}});
+        assert_eq!(sent(&*off, &seen("6.8.23", None, Some("all"))), both);
+        assert_eq!(sent(&*off, &seen("6.8.23", Some("primaries"), None)), Value::Null);
+        let why = off.steps(&seen("6.8.23", None, Some("none"))).unwrap_err().message;
+        assert!(why.contains("held back already (persistent: not set, transient: none)"), "{why}");
+        assert!(off.steps(&seen("2.4.6", None, None)).is_err());
+    }
+
+    #[test]
+    fn what_was_seen_before_is_what_it_goes_back_to() {
+        let off = allocation(json!({}));
+        let before = off.before(&seen("6.8.23", Some("new_primaries"), None));
+        assert_eq!(Value::Object(before.clone()), json!({"persistent": "new_primaries", "transient": null}));
+        let back = allocation(json!({"state": "restored", "original": before}));
+        let now = seen("6.8.23", Some("primaries"), None);
+        assert_eq!(sent(&*back, &now), json!({"persistent": {ENABLE: "new_primaries"}}));
+        assert_eq!(sent(&*back, &seen("6.8.23", Some("new_primaries"), None)), Value::Null);
+        let all = allocation(json!({"state": "all"}));
+        assert_eq!(sent(&*all, &seen("7.17.29", None, Some("none"))), json!({"transient": {ENABLE: null}}));
+    }
+
+    #[test]
+    fn a_change_counts_when_it_is_read_back_and_not_before() {
+        let off = allocation(json!({}));
+        let before = seen("6.8.23", None, None);
+        let change = off.steps(&before).expect("steps");
+        let lost = [Applied::Http(Err("the line broke".to_owned()))];
+        assert!(matches!(off.settled(&change, &lost, &before), Verdict::NotYet(why) if why.contains("no answer")));
+        let after = seen("6.8.23", Some("primaries"), None);
+        assert!(matches!(off.settled(&change, &lost, &after), Verdict::Ready(_)));
+    }
+}
