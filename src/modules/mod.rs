@@ -43,6 +43,7 @@ mod file;
 mod file_foresee;
 mod file_link;
 mod getent;
+mod group;
 mod lineinfile;
 mod mesos_authenticated;
 mod mesos_credentials;
@@ -63,6 +64,7 @@ mod ping;
 mod raw;
 mod release;
 mod replace;
+mod script;
 mod service;
 mod set_fact;
 mod setup;
@@ -107,6 +109,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &fetch::SPEC,
     &file::SPEC,
     &getent::SPEC,
+    &group::SPEC,
     &lineinfile::SPEC,
     &mesos_authenticated::SPEC,
     &mesos_credentials::SPEC,
@@ -125,6 +128,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &raw::SPEC,
     &release::SPEC,
     &replace::SPEC,
+    &script::SPEC,
     &service::SPEC,
     &set_fact::SPEC,
     &setup::SPEC,

@@ -17,7 +17,7 @@ use crate::base::{Map, Output, Value};
 
 /// The modules that have such cases. The others have cases of another shape beside their code.
 const MODULES: &[&str] =
-    &["command", "copy", "fetch", "file", "release", "slurp", "stat", "template", "unarchive", "wait_for"];
+    &["command", "copy", "fetch", "file", "group", "release", "slurp", "stat", "template", "unarchive", "wait_for"];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -185,6 +185,7 @@ impl HostTask {
                 return finished.map_or_else(Acted::failed, |result| match begun {
                     // The try that was cut off had done it all.
                     Some(steps) => Acted { steps, ..Acted::new(changed(&result), result) },
+                    None if result.get("skipped") == Some(&Value::from(true)) => Acted::new(Status::Skipped, result),
                     None => Acted::new(Status::Ok, result),
                 });
             }

@@ -137,6 +137,7 @@ const NEVER_AGAIN: &[(&str, &str, &str, &str)] = &[
     ("shell", "1 after", "shell: echo done >>BASE/count", "done\n"),
     // Where it is asked for on a channel of its own, it is known that it did not begin, and it is done.
     ("shell_before", "1 before", "shell: echo done >>BASE/count", ""),
+    ("script", "1 after", "script: HERE/report done BASE/count", "done\n"),
     ("raw", "1 after", "raw: echo done >>BASE/count", "done\n"),
     (
         "restart",
@@ -173,6 +174,7 @@ impl Bench {
         // Longer than what is sent along with a script, and not text.
         let binary: Vec<u8> = (0..300_000_u32).map(|n| (n.wrapping_mul(n) >> 5) as u8).collect();
         write("binary", &binary);
+        write("report", b"#!/bin/sh\necho \"$1\" >>\"$2\"\n");
         let archived = here.path().join("archived/inner");
         std::fs::create_dir_all(&archived).expect("a folder");
         std::fs::write(archived.join("file"), "archived\n").expect("a file");
@@ -352,8 +354,9 @@ fn every_module_is_previewed_done_and_not_done_again_on_both_kinds_of_host() {
         all(&acted, &["changed", "ok"]);
         assert_eq!(code, 0);
         assert_eq!(counts[1].load(Ordering::SeqCst), FOLDERS.len() * times);
-        let shell = bench.lab.run("b1", "cat /srv/root/by-raw /srv/root/by-shell-again");
-        assert_eq!(shell, format!("{}{}", "raw\n".repeat(times), "shell\n".repeat(times)));
+        let shell = bench.lab.run("b1", "cat /srv/root/by-raw /srv/root/by-shell-again /srv/root/by-script");
+        let script = "with words\n".repeat(times);
+        assert_eq!(shell, format!("{}{}{script}", "raw\n".repeat(times), "shell\n".repeat(times)));
     }
 }
 
