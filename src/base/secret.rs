@@ -1,8 +1,9 @@
 //! Secrets that don't show, and the masker that keeps them out of every sink.
 
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
+use aho_corasick::{AhoCorasick, MatchKind};
 use zeroize::Zeroizing;
 
 /// What stands in a secret's place.
@@ -38,7 +39,46 @@ impl fmt::Display for Secret {
 
 /// Replaces known secrets in text by stars. One a run, shared by all sinks; secrets are added as they become known.
 #[derive(Clone, Default)]
-pub(crate) struct Masker(Arc<RwLock<Vec<Secret>>>);
+pub(crate) struct Masker(Arc<RwLock<Known>>);
+
+/// The secrets in all their forms.
+#[derive(Default)]
+struct Known {
+    secrets: Vec<Secret>,
+    /// Finds all of them in one pass over a text, however many there are: an encrypted file may hold hundreds, and every result of
+    /// every host is searched. Made when it is first asked for after a secret was added; `None` when it can't be made.
+    finder: OnceLock<Option<AhoCorasick>>,
+}
+
+impl Known {
+    fn finder(&self) -> Option<&AhoCorasick> {
+        let make = || {
+            // The longest first: a secret within another must not leave the rest of it.
+            let mut builder = AhoCorasick::builder();
+            builder.match_kind(MatchKind::LeftmostLongest).build(self.secrets.iter().map(Secret::reveal)).ok()
+        };
+        self.finder.get_or_init(make).as_ref()
+    }
+
+    fn hides(&self, text: &str) -> bool {
+        match self.finder() {
+            Some(finder) => finder.is_match(text),
+            None => self.secrets.iter().any(|secret| text.contains(secret.reveal())),
+        }
+    }
+
+    fn mask(&self, text: &str) -> String {
+        if let Some(finder) = self.finder() {
+            let mut masked = String::with_capacity(text.len());
+            finder.replace_all_with(text, &mut masked, |_, _, out| {
+                out.push_str(STARS);
+                true
+            });
+            return masked;
+        }
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.reveal(), STARS))
+    }
+}
 
 impl Masker {
     /// Adds a secret, and the forms in which it may turn up: each line of it (results come in lines), and as JSON, Python
@@ -56,27 +96,20 @@ impl Masker {
             forms.push(Zeroizing::new(python.get(2..python.len() - 2).unwrap_or_default().to_owned()));
             forms.push(Zeroizing::new(form.replace('\'', "'\\''")));
         }
-        let Ok(mut secrets) = self.0.write() else { return };
+        let Ok(mut known) = self.0.write() else { return };
         for form in forms.into_iter().filter(|form| form.len() >= 4) {
-            if !secrets.iter().any(|known| known.0 == form) {
-                secrets.push(Secret(form));
+            if !known.secrets.iter().any(|known| known.0 == form) {
+                known.secrets.push(Secret(form));
+                known.finder = OnceLock::new();
             }
         }
-        // The longest first: a secret within another must not leave the rest of it.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.reveal().len()));
+        // The longest first, for the search without a finder.
+        known.secrets.sort_by_key(|secret| std::cmp::Reverse(secret.reveal().len()));
     }
 
     /// The text with every known secret replaced.
     pub(crate) fn mask(&self, text: &str) -> String {
-        let mut masked = text.to_owned();
-        if let Ok(secrets) = self.0.read() {
-            for secret in secrets.iter() {
-                if masked.contains(secret.reveal()) {
-                    masked = masked.replace(secret.reveal(), STARS);
-                }
-            }
-        }
-        masked
+        self.0.read().map_or_else(|_| STARS.to_owned(), |known| known.mask(text))
     }
 
     /// Replaces every known secret in a value, in keys and strings at any depth.
@@ -111,7 +144,7 @@ impl Masker {
     }
 
     fn hides(&self, text: &str) -> bool {
-        self.0.read().is_ok_and(|secrets| secrets.iter().any(|secret| text.contains(secret.reveal())))
+        self.0.read().is_ok_and(|known| known.hides(text))
     }
 }
 
@@ -151,6 +184,23 @@ mod tests {
                 STARS: "no",
             })
         );
+    }
+
+    #[test]
+    fn a_secret_within_another_does_not_leave_the_rest_and_many_are_found_as_fast_as_one() {
+        let masker = Masker::default();
+        for number in 0..2000 {
+            masker.add(&Secret::new(format!("secret-{number}")));
+        }
+        masker.add(&Secret::new("ret-7"));
+        assert_eq!(masker.mask("a secret-77, a secret-1999x and ret-7"), "a ********, a ********x and ********");
+        let text = "nothing of the kind is here ".repeat(20);
+        let begin = std::time::Instant::now();
+        for _ in 0..1000 {
+            assert!(!masker.hides(&text));
+        }
+        // One search for each of the 2,000 took two orders of magnitude longer.
+        assert!(begin.elapsed() < std::time::Duration::from_secs(2), "{:?}", begin.elapsed());
     }
 
     #[test]
