@@ -101,6 +101,7 @@ impl PackageFile {
             .set("version", &self.version)
             .set("file", &self.file)
             .set("prefix", &self.prefix)
+            .set("inside", if self.install { "yes" } else { "" })
             .line(include_str!("running.sh"))
             .arguments(self.services.iter().map(String::as_str))
             .line(lines)
