@@ -62,6 +62,7 @@ pub(super) fn run(request: &ExecRequest) -> Exit {
         directory,
         keywords,
         imported_with: Vec::new(),
+        roles: Vec::new(),
         pre_tasks: Vec::new(),
         tasks: vec![Entry::Task(Box::new(task))],
         post_tasks: Vec::new(),

@@ -58,6 +58,7 @@ impl List<'_> {
             match item {
                 Item::Task(task) if task.module.name == "meta" && !ansible => {}
                 Item::Task(task) => self.line(task, section),
+                Item::Role(role) => self.tasks(&role.items, section),
                 Item::Include(include) => self.line(&include.task, section),
                 Item::Block(block) => {
                     self.tasks(&block.block, section);
@@ -71,7 +72,7 @@ impl List<'_> {
     }
 
     fn line(&mut self, task: &Task, section: &str) {
-        let name = task.name.as_ref().map_or_else(|| self.written(task), |name| to_text(&name.to_value()));
+        let name = task.titled(task.name.as_ref().map_or_else(|| self.written(task), |name| to_text(&name.to_value())));
         let _ = writeln!(self.lines, "      {section}{name}\tTAGS: [{}]", tags(&task.keywords, ", "));
         self.used.extend(task.keywords.tags.iter().cloned());
     }

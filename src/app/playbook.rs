@@ -64,7 +64,8 @@ pub(super) fn load(request: &RunRequest) -> Result<Loaded, Exit> {
     folders.dedup();
     session.beside(&folders);
     check_files(&mut session, &plan);
-    session.wrong.extend(super::rollback::check(&session.sources, &session.engine, &plan));
+    let roles_path = session.roles_path();
+    session.wrong.extend(super::rollback::check(&session.sources, &session.engine, &plan, &roles_path));
     hosts(&mut session, &plan);
     if !request.syntax_check && !request.list.any() {
         session.needs_hosts_of(&plan);
@@ -133,7 +134,9 @@ pub(super) struct Compiled {
 /// Reads and compiles the playbooks. What is wrong with them is left with the session.
 pub(super) fn compile(session: &mut Session, request: &RunRequest) -> Compiled {
     let is_module = |name: &str| modules::find(name).is_some();
-    let (written, included, wrong) = playbook::load(&session.sources, &request.playbooks, &is_module);
+    let roles_path = session.roles_path();
+    let ground = playbook::Ground { is_module: &is_module, roles_path: &roles_path };
+    let (written, included, wrong) = playbook::load(&session.sources, &request.playbooks, ground);
     session.wrong.extend(wrong);
     let tags = if request.tags.is_empty() { session.config.tags.clone() } else { request.tags.clone() };
     let skip = if request.skip_tags.is_empty() { session.config.skip_tags.clone() } else { request.skip_tags.clone() };
@@ -151,6 +154,7 @@ pub(super) fn compile(session: &mut Session, request: &RunRequest) -> Compiled {
         for entries in &included {
             compiler.items(entries, &outer, false);
         }
+        compiler.role_handlers();
         let (wrong, next) = compiler.finish();
         session.wrong.extend(wrong);
         next
@@ -252,7 +256,7 @@ fn template(
         ["block_start_string", "variable_start_string", "comment_start_string"].iter().any(|name| has(name));
     let Some(source) = task.arguments.get("src").filter(|source| !has_template(source) && !own_marks) else { return };
     let Some(name) = source.as_str() else { return };
-    let folders = [&task.directory, &play.directory];
+    let folders = task.folders(Some(&play.directory));
     let candidates = folders.iter().flat_map(|folder| [folder.join("templates").join(name), folder.join(name)]);
     let Some(path) = candidates.into_iter().find(|path| path.is_file()) else { return };
     if read.insert(path.clone())
@@ -296,7 +300,7 @@ fn not_there(task: &Task, play: &Play, name: &str, value: &Node) -> Option<Diagn
     if path.is_absolute() {
         looked.push(path);
     } else {
-        for base in [&task.directory, &play.directory] {
+        for base in task.folders(Some(&play.directory)) {
             looked.extend([base.join(folder).join(&path), base.join(&path)]);
         }
         let mut seen = std::collections::HashSet::new();

@@ -201,7 +201,8 @@ impl Back {
 /// How many plays are in a file and what it imports.
 fn count(file: &Path) -> usize {
     let is_module = |name: &str| modules::find(name).is_some();
-    crate::playbook::load(&Sources::new(), &[file.to_owned()], &is_module).0.plays.len()
+    let ground = crate::playbook::Ground { is_module: &is_module, roles_path: &[] };
+    crate::playbook::load(&Sources::new(), &[file.to_owned()], ground).0.plays.len()
 }
 
 /// The rollback that a run which is taken up again carries out.
@@ -225,15 +226,16 @@ pub(super) fn rolled_back(events: &[Event]) -> Option<RunId> {
 }
 
 /// Reads the playbooks that plays name for the way back: each must be there, and right.
-pub(super) fn check(sources: &Sources, engine: &Engine, plan: &Plan) -> Vec<Diagnostic> {
+pub(super) fn check(sources: &Sources, engine: &Engine, plan: &Plan, roles_path: &[PathBuf]) -> Vec<Diagnostic> {
     let (mut wrong, mut read) = (Vec::new(), std::collections::HashSet::new());
     let is_module = |name: &str| modules::find(name).is_some();
+    let ground = crate::playbook::Ground { is_module: &is_module, roles_path };
     for (path, span) in plan.plays.iter().filter_map(|play| play.rollback.as_ref()) {
         if !path.is_file() {
             let message = format!("the playbook `{}` for the way back is not there", path.display());
             wrong.push(Diagnostic::error(message, *span));
         } else if read.insert(path.clone()) {
-            let (written, included, found) = crate::playbook::load(sources, std::slice::from_ref(path), &is_module);
+            let (written, included, found) = crate::playbook::load(sources, std::slice::from_ref(path), ground);
             wrong.extend(found);
             let selection = Selection::default();
             let mut compiler = Compiler::new(engine, &selection, 0);

@@ -117,6 +117,15 @@ impl Session {
         }
     }
 
+    /// Folders in which roles are looked for, after `roles/` beside the playbook: those of the settings, or Ansible's own.
+    pub(super) fn roles_path(&self) -> Vec<PathBuf> {
+        if !self.config.roles_path.is_empty() {
+            return self.config.roles_path.clone();
+        }
+        let own = std::env::home_dir().map(|home| home.join(".ansible/roles"));
+        own.into_iter().chain(["/usr/share/ansible/roles".into(), "/etc/ansible/roles".into()]).collect()
+    }
+
     /// Shows what is wrong so far; gives the exit code when something is an error.
     pub(super) fn complain(&mut self) -> Option<Exit> {
         if let Some((reason, exit)) = self.no_keys.take() {
@@ -416,6 +425,7 @@ impl Session {
             },
             task_timeout: how.task_timeout.or(config.task_timeout).filter(|timeout| !timeout.is_zero()),
             any_errors_fatal: config.any_errors_fatal,
+            roles_path: self.roles_path(),
             gather: self.rules == Rules::Ansible && config.gathering == Gathering::Implicit && !how.one_off,
             terms: run::Terms { operator: operator(), ..how.terms.clone() },
             planned: how.planned.clone(),

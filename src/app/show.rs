@@ -144,6 +144,7 @@ fn items(session: &Session, play: &Play, list: &[Item], typed: &Typed, host: &st
                     left.push_str("#   its tasks are read when it is reached\n");
                 }
             }
+            Item::Role(role) => items(session, play, &role.items, typed, host, left),
             Item::Block(block) => {
                 items(session, play, &block.block, typed, host, left);
                 let mut rescue = String::new();

@@ -18,6 +18,7 @@ struct Still {
     extra: Layer,
     /// Of the task, the nearest last, then of includes.
     layers: Vec<Layer>,
+    defaults: Layer,
     play: Layer,
     inventory: Arc<Variables>,
 }
@@ -35,6 +36,7 @@ impl Scope for Still {
         let found = written(&self.extra).or_else(|| self.layers.iter().rev().find_map(written));
         let found = found.or_else(|| written(&self.play));
         let found = found.or_else(|| self.inventory.get(name).map(|node| Var::Written(Arc::clone(node))));
+        let found = found.or_else(|| written(&self.defaults));
         Some(found.unwrap_or_else(|| Var::Unknown(format!("`{name}` is known when it runs").into())))
     }
 
@@ -51,7 +53,15 @@ pub(super) fn task(session: &Session, play: &Play, host: &str, task: &Task) -> S
         groups: session.inventory.groups_of(host),
         directory: play.directory.clone(),
         extra: Arc::clone(&session.extra),
-        layers: keywords.vars.iter().chain(&keywords.parameters).cloned().collect(),
+        layers: {
+            let role = keywords.role.as_ref();
+            let (vars, params) = (role.map(|role| &role.vars), role.map(|role| &role.params));
+            vars.into_iter().chain(&keywords.vars).chain(params).chain(&keywords.parameters).cloned().collect()
+        },
+        defaults: keywords
+            .role
+            .as_ref()
+            .map_or_else(|| Arc::clone(&play.exports.defaults), |role| Arc::clone(&role.defaults)),
         play: Arc::clone(&play.vars),
         inventory: session.inventory.variables(host, Some(&play.directory)),
     });
@@ -60,7 +70,7 @@ pub(super) fn task(session: &Session, play: &Play, host: &str, task: &Task) -> S
     let text = |node: &Node| to_text(&render(node).unwrap_or_else(|| node.to_value()));
     let place = session.sources.place(task.span);
     let place = place.rsplit_once(':').map_or(place.as_str(), |(place, _)| place);
-    let name = task.name.as_ref().map_or_else(|| task.module.name.to_owned(), |name| text(name));
+    let name = task.name.as_ref().map_or_else(|| task.title(), |name| task.titled(text(name)));
     let mut lines = vec![format!("# {place}  {name}")];
     for condition in &keywords.when {
         match condition {

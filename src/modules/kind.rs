@@ -336,6 +336,8 @@ pub(crate) enum Meta {
     EndBatch,
     /// Ends the play for this host.
     EndHost,
+    /// Ends the role that the task stands in, for this host.
+    EndRole,
     /// Closes the connection; the next task makes a new one.
     ResetConnection,
     /// Takes back now what this run has changed for a time on the hosts.

@@ -25,6 +25,7 @@ const WORDS: &[(&str, Meta)] = &[
     ("end_play", Meta::EndPlay),
     ("end_batch", Meta::EndBatch),
     ("end_host", Meta::EndHost),
+    ("end_role", Meta::EndRole),
     ("reset_connection", Meta::ResetConnection),
     ("undo", Meta::Undo),
 ];
@@ -33,9 +34,6 @@ fn word(text: &str) -> Result<Meta, String> {
     let text = text.trim();
     if let Some((_, meta)) = WORDS.iter().find(|(word, _)| *word == text) {
         return Ok(*meta);
-    }
-    if text == "end_role" {
-        return Err("`meta: end_role` is not supported: roles are not".to_owned());
     }
     let words = WORDS.iter().map(|(word, _)| *word);
     let meant =
@@ -88,7 +86,6 @@ mod tests {
     fn others_are_refused_by_name() {
         let failed =
             |word: &str| course(&SPEC, json!({"free_form": word}), &Fixture::default()).expect_err("refused").message;
-        assert_eq!(failed("end_role"), "`meta: end_role` is not supported: roles are not");
         assert!(failed("flush_handler").contains("did you mean `flush_handlers`?"), "{}", failed("flush_handler"));
     }
 }

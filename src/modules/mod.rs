@@ -76,6 +76,7 @@ mod tempfile;
 mod template;
 mod unarchive;
 mod uri;
+mod validate_argument_spec;
 mod wait_for;
 mod wait_for_connection;
 
@@ -140,6 +141,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &template::SPEC,
     &unarchive::SPEC,
     &uri::SPEC,
+    &validate_argument_spec::SPEC,
     &wait_for::SPEC,
     &wait_for_connection::SPEC,
 ];
@@ -210,6 +212,7 @@ const ONLY_LOOK: &[&str] = &[
     "setup",
     "slurp",
     "stat",
+    "validate_argument_spec",
     "wait_for",
     "wait_for_connection",
 ];

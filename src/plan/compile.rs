@@ -59,6 +59,8 @@ pub(crate) struct Compiler<'a> {
     next: u32,
     /// Tasks that are in no host's sequence: those under `undo:`.
     pub(super) aside: u32,
+    /// What roles leave for the rest of their play.
+    pub(super) roles: super::role::Roles,
 }
 
 /// The placeholder module of an include.
@@ -74,6 +76,10 @@ pub(crate) const INCLUDE: ModuleSpec = ModuleSpec {
     build: never_built,
 };
 
+/// The placeholder module of an included role.
+pub(crate) const INCLUDE_ROLE: ModuleSpec =
+    ModuleSpec { name: "include_role", summary: "Runs the tasks of a role", ..INCLUDE };
+
 fn never_built(_: &Arguments, _: &dyn Controller) -> Result<Bound, Failure> {
     Err(Failure::new("an include is not a module"))
 }
@@ -81,12 +87,19 @@ fn never_built(_: &Arguments, _: &dyn Controller) -> Result<Bound, Failure> {
 impl<'a> Compiler<'a> {
     /// A compiler whose task ids begin at `next`.
     pub(crate) fn new(engine: &'a Engine, selection: &'a Selection, next: u32) -> Self {
-        Self { engine, wrong: Vec::new(), selection, next, aside: 0 }
+        Self { engine, wrong: Vec::new(), selection, next, aside: 0, roles: super::role::Roles::default() }
     }
 
     /// What was wrong so far, and the id after the last task's.
     pub(crate) fn finish(self) -> (Vec<Diagnostic>, u32) {
-        (self.wrong, self.next)
+        // A role that is used twice is wrong twice.
+        let mut wrong: Vec<Diagnostic> = Vec::new();
+        for diagnostic in self.wrong {
+            if !wrong.contains(&diagnostic) {
+                wrong.push(diagnostic);
+            }
+        }
+        (wrong, self.next)
     }
 
     /// Checks the templates in a node.
@@ -154,13 +167,18 @@ impl<'a> Compiler<'a> {
             list(files).map(|file| Arc::new(file.clone())).collect()
         });
         let (first, aside) = (self.next, self.aside);
-        let sections = [
-            self.items(&play.pre_tasks, &keywords, false),
-            self.items(&play.tasks, &keywords, false),
-            self.items(&play.post_tasks, &keywords, false),
-        ];
+        let pre_tasks = self.items(&play.pre_tasks, &keywords, false);
+        let mut tasks: Vec<Item> = Vec::new();
+        for role in &play.roles {
+            tasks.extend(self.role(role, &keywords, None, false));
+        }
+        tasks.extend(self.items(&play.tasks, &keywords, false));
+        let sections = [pre_tasks, tasks, self.items(&play.post_tasks, &keywords, false)];
         let task_count = self.next - first - (self.aside - aside);
-        let handlers = self.items(&play.handlers, &keywords, true);
+        let own = self.items(&play.handlers, &keywords, true);
+        let [mut handlers, asked_for] = self.role_handlers();
+        handlers.extend(own);
+        handlers.extend(asked_for);
         self.notified(&sections, &handlers);
         let gate =
             play.keywords.get("gate").map(|gate| self.gate(gate, &keywords, &play.directory)).unwrap_or_default();
@@ -180,6 +198,7 @@ impl<'a> Compiler<'a> {
             gate,
             sections,
             handlers,
+            exports: self.exports(),
             rollback: self.rollback(play),
             only: None,
             task_count,
@@ -260,7 +279,14 @@ impl<'a> Compiler<'a> {
 
     /// Compiles a task list.
     pub(crate) fn items(&mut self, entries: &[Entry], outer: &Arc<Keywords>, handlers: bool) -> Vec<Item> {
-        entries.iter().filter_map(|entry| self.item(entry, outer, handlers)).collect()
+        let mut items = Vec::new();
+        for entry in entries {
+            match entry {
+                Entry::Role(role, own) => items.extend(self.role(role, outer, Some(own), handlers)),
+                _ => items.extend(self.item(entry, outer, handlers)),
+            }
+        }
+        items
     }
 
     fn item(&mut self, entry: &Entry, outer: &Arc<Keywords>, handlers: bool) -> Option<Item> {
@@ -277,6 +303,7 @@ impl<'a> Compiler<'a> {
                 (!empty).then(|| Item::Block(Arc::new(compiled)))
             }
             Entry::Include(include) => self.include(include, outer, handlers),
+            Entry::Role(..) => None,
         }
     }
 
@@ -287,13 +314,22 @@ impl<'a> Compiler<'a> {
         let mut inherited = (**outer).clone();
         inherited.parameters.extend(include.keywords.get("vars").and_then(|vars| self.layer(vars)));
         inherited = self.inherit(&inherited, &include.apply, true);
-        let task = self.with_keywords(&include.keywords, &INCLUDE, include.span, own, &include.directory, handlers);
+        for (_, file) in include.role.iter().flat_map(|role| &role.from) {
+            self.check(file);
+        }
+        let module = if include.role.is_some() { &INCLUDE_ROLE } else { &INCLUDE };
+        let mut task = self.with_keywords(&include.keywords, module, include.span, own, &include.directory, handlers);
+        if include.role.is_some() && task.name.is_none() {
+            let name = format!("include_role : {}", to_text(&include.file.to_value()));
+            task.name = Some(Arc::new(Node::from_value(&crate::base::Value::from(name), include.file.span)));
+        }
         if !self.selection.takes(&task.keywords.tags) {
             return None;
         }
         Some(Item::Include(Arc::new(Include {
             task: Arc::new(task),
             file: Arc::new(include.file.clone()),
+            role: include.role.clone(),
             inherited: Arc::new(inherited),
             directory: include.directory.clone(),
         })))
@@ -312,6 +348,14 @@ impl<'a> Compiler<'a> {
             return None;
         };
         let arguments = self.arguments(spec, task);
+        if spec.name == "meta"
+            && arguments.get("free_form").and_then(Node::as_str) == Some("end_role")
+            // A file below `tasks` may be looked at by itself; it is known where it runs when it does.
+            && (keywords.role.is_none() && !task.directory.ends_with("tasks") || handler)
+        {
+            let message = "`meta: end_role` stands among the tasks of a role";
+            self.wrong.push(Diagnostic::error(message, task.module_span));
+        }
         let mut compiled = self.with_keywords(&task.keywords, spec, task.span, keywords, &task.directory, handler);
         compiled.arguments = Arc::new(arguments);
         compiled.span = task.module_span;
@@ -402,6 +446,7 @@ pub(crate) fn each_task(items: &[Item], f: &mut dyn FnMut(&Task, bool)) {
                 task.undo.iter().for_each(|undo| f(undo, false));
             }
             Item::Include(include) => f(&include.task, true),
+            Item::Role(role) => each_task(&role.items, f),
             Item::Block(block) => {
                 each_task(&block.block, f);
                 each_task(&block.rescue, f);
@@ -409,12 +454,6 @@ pub(crate) fn each_task(items: &[Item], f: &mut dyn FnMut(&Task, bool)) {
             }
         }
     }
-}
-
-/// Where files named by a task are looked for: the folder of its file and the playbook's.
-#[expect(dead_code, reason = "the runner asks for it when it looks for local files")]
-pub(crate) fn search_folders(task: &Task, play: &Play) -> [PathBuf; 2] {
-    [task.directory.clone(), play.directory.clone()]
 }
 
 #[cfg(test)]

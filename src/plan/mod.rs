@@ -9,6 +9,7 @@ mod detach;
 mod gate;
 mod keywords;
 mod repeat;
+mod role;
 mod undo;
 
 use std::collections::BTreeSet;
@@ -17,13 +18,15 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::base::{Node, PlayId, Span, TaskId};
+use crate::base::{Node, PlayId, Span, TaskId, to_text};
 use crate::modules::ModuleSpec;
+use crate::playbook::RoleWish;
 use crate::template::Expression;
 
 pub(crate) use arguments::has_template;
 pub(crate) use batch::{Batches, Serial, Window, parse_count, parse_window};
 pub(crate) use compile::{Compiler, Selection, each_task};
+pub(crate) use role::RolePlace;
 pub(crate) use undo::Frozen;
 
 /// Variables of one level, as written.
@@ -70,6 +73,8 @@ pub(crate) struct Play {
     pub(crate) sections: [Vec<Item>; 3],
     /// Handlers in definition order.
     pub(crate) handlers: Vec<Item>,
+    /// What its roles show to all of its tasks.
+    pub(crate) exports: Exports,
     /// The playbook that is the way back, and where it is named.
     pub(crate) rollback: Option<(PathBuf, Span)>,
     /// Only these hosts, in this order.
@@ -85,8 +90,32 @@ pub(crate) enum Item {
     Task(Arc<Task>),
     /// `block`, `rescue`, `always`.
     Block(Arc<Block>),
-    /// `include_tasks`.
+    /// `include_tasks`, `include_role`.
     Include(Arc<Include>),
+    /// The tasks of a role.
+    Role(Arc<RoleItems>),
+}
+
+/// The tasks of a role, without those that it depends on.
+#[derive(Debug)]
+pub(crate) struct RoleItems {
+    /// The role.
+    pub(crate) place: Arc<RolePlace>,
+    /// Its tasks.
+    pub(crate) items: Vec<Item>,
+}
+
+/// What roles show to a whole play.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Exports {
+    /// Their defaults.
+    pub(crate) defaults: Layer,
+    /// Their variables.
+    pub(crate) vars: Layer,
+    /// Their names.
+    pub(crate) names: Vec<String>,
+    /// The names of those that they depend on.
+    pub(crate) dependencies: Vec<String>,
 }
 
 /// `block`, `rescue`, `always`.
@@ -105,8 +134,10 @@ pub(crate) struct Block {
 pub(crate) struct Include {
     /// Its own id, name, `when`, loop and so on; the module is a placeholder that is never built.
     pub(crate) task: Arc<Task>,
-    /// The file.
+    /// The file, or the role's name.
     pub(crate) file: Arc<Node>,
+    /// It is a role.
+    pub(crate) role: Option<RoleWish>,
     /// What its tasks inherit.
     pub(crate) inherited: Arc<Keywords>,
     /// The folder of the file that it stands in.
@@ -154,6 +185,34 @@ pub(crate) struct Task {
     pub(crate) undo: Vec<Arc<Task>>,
 }
 
+impl Task {
+    /// Its name as written, or its module's, after its role's.
+    pub(crate) fn title(&self) -> String {
+        self.titled(self.name.as_ref().map_or_else(|| self.module.name.to_owned(), |name| to_text(&name.to_value())))
+    }
+
+    /// A name of it after its role's.
+    pub(crate) fn titled(&self, name: String) -> String {
+        match &self.keywords.role {
+            // As in Ansible, an included role is not called after the one around it.
+            Some(role) if self.module.name != "include_role" => format!("{} : {name}", role.name),
+            _ => name,
+        }
+    }
+
+    /// Folders in which its local files are looked for: those of its roles, the innermost first, that of its file, and the playbook's.
+    pub(crate) fn folders(&self, playbook: Option<&std::path::Path>) -> Vec<PathBuf> {
+        let roles = self.keywords.role.iter().flat_map(|role| role.folders().into_iter().rev());
+        let mut folders: Vec<PathBuf> = Vec::new();
+        for folder in roles.chain([self.directory.clone()]).chain(playbook.map(std::path::Path::to_owned)) {
+            if !folders.contains(&folder) {
+                folders.push(folder);
+            }
+        }
+        folders
+    }
+}
+
 /// `loop:` and `loop_control:`.
 #[derive(Debug)]
 pub(crate) struct Loop {
@@ -197,6 +256,8 @@ pub(crate) struct Keywords {
     pub(crate) single: IndexMap<&'static str, Arc<Node>>,
     /// Handlers to notify.
     pub(crate) notify: Vec<Arc<Node>>,
+    /// The role that it stands in.
+    pub(crate) role: Option<Arc<RolePlace>>,
 }
 
 impl Keywords {

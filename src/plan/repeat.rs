@@ -61,15 +61,19 @@ impl Compiler<'_> {
                 return;
             }
             open |= include;
-            known.extend(task.listen.iter().cloned());
+            known.extend(task.listen.iter().flat_map(|topic| [topic.clone(), task.titled(topic.clone())]));
             match task.name.as_ref().and_then(|name| name.as_str()) {
                 Some(name) if name.contains("{{") => open = true,
                 Some(name) => {
-                    known.insert(name.to_owned());
+                    known.extend([name.to_owned(), task.titled(name.to_owned())]);
                 }
                 None => {}
             }
         });
+        for items in sections {
+            // A role that is read when it is reached brings handlers of its own.
+            each_task(items, &mut |task, _| open |= task.module.name == "include_role");
+        }
         if open {
             return;
         }

@@ -20,6 +20,8 @@ pub(crate) enum Level {
     Include,
     /// A task under `undo:`.
     Undo,
+    /// An entry of `roles:`.
+    Role,
 }
 
 impl Level {
@@ -32,13 +34,14 @@ impl Level {
             Self::Import => "import_playbook",
             Self::Include => "an include",
             Self::Undo => "a task under `undo`",
+            Self::Role => "a role",
         }
     }
 }
 
 struct Row {
     name: &'static str,
-    /// `p`lay, `b`lock, `t`ask, `h`andler, `i`mport_playbook, i`n`clude, `u`ndo.
+    /// `p`lay, `b`lock, `t`ask, `h`andler, `i`mport_playbook, i`n`clude, `u`ndo, `r`ole.
     levels: &'static str,
     /// Why it is refused, when it is.
     refused: Option<&'static str>,
@@ -54,30 +57,30 @@ const fn refused(name: &'static str, levels: &'static str, why: &'static str) ->
 
 const ROWS: &[Row] = &[
     // Shared by all.
-    row("any_errors_fatal", "pbthn"),
-    row("become", "pbthnu"),
-    row("become_exe", "pbthnu"),
-    row("become_flags", "pbthnu"),
-    row("become_method", "pbthnu"),
-    row("become_user", "pbthnu"),
-    row("check_mode", "pbthn"),
-    row("connection", "pbthnu"),
-    row("diff", "pbthn"),
-    row("environment", "pbthnu"),
-    row("ignore_errors", "pbthnu"),
-    row("ignore_unreachable", "pbthnu"),
+    row("any_errors_fatal", "pbthnr"),
+    row("become", "pbthnur"),
+    row("become_exe", "pbthnur"),
+    row("become_flags", "pbthnur"),
+    row("become_method", "pbthnur"),
+    row("become_user", "pbthnur"),
+    row("check_mode", "pbthnr"),
+    row("connection", "pbthnur"),
+    row("diff", "pbthnr"),
+    row("environment", "pbthnur"),
+    row("ignore_errors", "pbthnur"),
+    row("ignore_unreachable", "pbthnur"),
     row("name", "pbthniu"),
-    row("no_log", "pbthnu"),
-    row("port", "pbthnu"),
-    row("remote_user", "pbthnu"),
-    row("run_once", "pbthn"),
-    row("tags", "pbthni"),
-    row("throttle", "pbthn"),
-    row("timeout", "pbthnu"),
-    row("vars", "pbthniu"),
-    refused("collections", "pbth", "modules are found by their short or full name; leave the line out"),
-    refused("debugger", "pbth", "there is no task debugger; `--step` asks before each task"),
-    refused("module_defaults", "pbth", "not supported yet: write the arguments at each task, or in a variable"),
+    row("no_log", "pbthnur"),
+    row("port", "pbthnur"),
+    row("remote_user", "pbthnur"),
+    row("run_once", "pbthnr"),
+    row("tags", "pbthnir"),
+    row("throttle", "pbthnr"),
+    row("timeout", "pbthnur"),
+    row("vars", "pbthniur"),
+    refused("collections", "pbthr", "modules are found by their short or full name; leave the line out"),
+    refused("debugger", "pbthr", "there is no task debugger; `--step` asks before each task"),
+    refused("module_defaults", "pbthr", "not supported yet: write the arguments at each task, or in a variable"),
     // Plays.
     row("force_handlers", "p"),
     row("gather_facts", "p"),
@@ -98,12 +101,11 @@ const ROWS: &[Row] = &[
     row("rollback", "p"),
     row("serial_by", "p"),
     refused("fact_path", "p", "local facts are not supported yet"),
-    refused("roles", "p", "not supported yet: include their task files with `import_tasks`"),
     refused("vars_prompt", "p", "not supported yet: pass the value with `-e name=value`"),
     // Blocks and tasks.
-    row("delegate_to", "bthnu"),
+    row("delegate_to", "bthnur"),
     row("notify", "bthn"),
-    row("when", "bthniu"),
+    row("when", "bthniur"),
     refused("delegate_facts", "bth", "not supported yet"),
     // Tasks.
     row("args", "thnu"),
@@ -139,7 +141,16 @@ pub(crate) struct KeywordDoc {
 
 /// All keywords.
 pub(crate) fn documented_keywords() -> Vec<KeywordDoc> {
-    let levels = [Level::Play, Level::Block, Level::Task, Level::Handler, Level::Import, Level::Include, Level::Undo];
+    let levels = [
+        Level::Play,
+        Level::Block,
+        Level::Task,
+        Level::Handler,
+        Level::Import,
+        Level::Include,
+        Level::Undo,
+        Level::Role,
+    ];
     let places =
         |row: &Row| levels.iter().filter(|level| row.levels.contains(letter(**level))).map(|l| l.name()).collect();
     let page = |row: &Row| KeywordDoc {
@@ -149,7 +160,7 @@ pub(crate) fn documented_keywords() -> Vec<KeywordDoc> {
         refused: row.refused,
     };
     // Lists of tasks make the tree itself: they are no rows.
-    let lists = ["pre_tasks", "tasks", "post_tasks", "handlers"].map(|name| row(name, "p"));
+    let lists = ["roles", "pre_tasks", "tasks", "post_tasks", "handlers"].map(|name| row(name, "p"));
     let parts = ["block", "rescue", "always"].map(|name| row(name, "b"));
     let known = |row: &&Row| ROWS.iter().all(|other| other.name != row.name);
     ROWS.iter().chain(lists.iter().chain(&parts).filter(known)).map(page).collect()
@@ -169,6 +180,7 @@ fn letter(level: Level) -> char {
         Level::Import => 'i',
         Level::Include => 'n',
         Level::Undo => 'u',
+        Level::Role => 'r',
     }
 }
 

@@ -1,9 +1,11 @@
 //! Playbook files: lists of plays, `import_playbook`, and the files of imports.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::keywords::{Found, Level, find, unknown};
-use super::{Entry, Keywords, Play, Playbook};
+use super::role::RoleCall;
+use super::{Entry, Keywords, Play, Playbook, Role};
 use crate::base::{Node, NodeKind, Span};
 use crate::diag::{Diagnostic, Severity, Sources};
 use crate::yaml;
@@ -11,14 +13,28 @@ use crate::yaml;
 /// Reads playbooks and goes on after mistakes.
 pub(super) struct Loader<'a> {
     sources: &'a Sources,
-    /// Whether a name is a module's; only used to tell a module from a mistyped keyword.
-    pub(super) is_module: &'a dyn Fn(&str) -> bool,
+    pub(super) ground: Ground<'a>,
     pub(super) wrong: Vec<Diagnostic>,
     /// Files being read, outermost first: an import that names one of them would never end.
     pub(super) open: Vec<PathBuf>,
     /// Entries of dynamic includes that were read only to find their mistakes.
     pub(super) checked: Vec<Vec<Entry>>,
     pub(super) playbook_directory: PathBuf,
+    /// The folders of the roles being read, the outermost first.
+    pub(super) role_stack: Vec<PathBuf>,
+    /// How many of them stand around what is read, and are not being read.
+    pub(super) around: usize,
+    /// Calls of roles that are among what was read for its mistakes.
+    pub(super) checked_roles: Vec<String>,
+}
+
+/// What reading rests on besides the files themselves.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    /// Whether a name is a module's; only used to tell a module from a mistyped keyword.
+    pub(crate) is_module: &'a dyn Fn(&str) -> bool,
+    /// Folders in which roles are looked for, after `roles/` beside the playbook.
+    pub(crate) roles_path: &'a [PathBuf],
 }
 
 /// Reads the playbooks in order. Everything wrong in them is returned; a playbook with errors must not be run.
@@ -27,31 +43,25 @@ pub(super) struct Loader<'a> {
 pub(crate) fn load(
     sources: &Sources,
     paths: &[PathBuf],
-    is_module: &dyn Fn(&str) -> bool,
+    ground: Ground<'_>,
 ) -> (Playbook, Vec<Vec<Entry>>, Vec<Diagnostic>) {
     let mut playbook = Playbook::default();
-    let mut loader = Loader {
-        sources,
-        is_module,
-        wrong: Vec::new(),
-        open: Vec::new(),
-        checked: Vec::new(),
-        playbook_directory: PathBuf::new(),
-    };
+    let mut loader = Loader::new(sources, ground, Path::new(""));
     for path in paths {
         loader.playbook(path, Span::NONE, &[], &mut playbook.plays);
     }
     (playbook, loader.checked, loader.wrong)
 }
 
-/// Reads a task file that is included while running.
+/// Reads a task file that is included while running. `roles` are the folders of the roles that it stands in, the outermost first.
 pub(crate) fn load_tasks(
     sources: &Sources,
     path: &Path,
     playbook_directory: &Path,
-    is_module: &dyn Fn(&str) -> bool,
+    roles: Vec<PathBuf>,
+    ground: Ground<'_>,
 ) -> (Vec<Entry>, Vec<Diagnostic>) {
-    load_task_file(sources, path, playbook_directory, false, is_module)
+    load_task_file(sources, path, playbook_directory, roles, false, ground)
 }
 
 /// Reads a file of tasks, or of handlers.
@@ -59,17 +69,12 @@ pub(crate) fn load_task_file(
     sources: &Sources,
     path: &Path,
     playbook_directory: &Path,
+    roles: Vec<PathBuf>,
     handlers: bool,
-    is_module: &dyn Fn(&str) -> bool,
+    ground: Ground<'_>,
 ) -> (Vec<Entry>, Vec<Diagnostic>) {
-    let mut loader = Loader {
-        sources,
-        is_module,
-        wrong: Vec::new(),
-        open: Vec::new(),
-        checked: Vec::new(),
-        playbook_directory: playbook_directory.to_owned(),
-    };
+    let mut loader =
+        Loader { around: roles.len(), role_stack: roles, ..Loader::new(sources, ground, playbook_directory) };
     let entries = match loader.file(path, Span::NONE) {
         Some((list, directory)) => loader.entries(&list, handlers, &directory, 1),
         None => Vec::new(),
@@ -77,16 +82,25 @@ pub(crate) fn load_task_file(
     (entries, loader.wrong)
 }
 
+/// Reads a role that is included while running.
+pub(crate) fn load_role(
+    sources: &Sources,
+    call: &RoleCall,
+    keywords: Keywords,
+    playbook_directory: &Path,
+    roles: Vec<PathBuf>,
+    ground: Ground<'_>,
+) -> (Option<Arc<Role>>, Vec<Diagnostic>) {
+    let mut loader =
+        Loader { around: roles.len(), role_stack: roles, ..Loader::new(sources, ground, playbook_directory) };
+    let role = loader.role(call, keywords, Vec::new());
+    (role, loader.wrong)
+}
+
 /// Reads a file of variables: a mapping, or nothing.
 pub(crate) fn load_vars(sources: &Sources, path: &Path) -> (Option<Node>, Vec<Diagnostic>) {
-    let mut loader = Loader {
-        sources,
-        is_module: &|_| false,
-        wrong: Vec::new(),
-        open: Vec::new(),
-        checked: Vec::new(),
-        playbook_directory: PathBuf::new(),
-    };
+    let ground = Ground { is_module: &|_| false, roles_path: &[] };
+    let mut loader = Loader::new(sources, ground, Path::new(""));
     let node = loader.file(path, Span::NONE).map(|(node, _)| node);
     if let Some(node) = &node
         && !matches!(node.kind, NodeKind::Map(_) | NodeKind::Null)
@@ -97,7 +111,21 @@ pub(crate) fn load_vars(sources: &Sources, path: &Path) -> (Option<Node>, Vec<Di
     (node, loader.wrong)
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(sources: &'a Sources, ground: Ground<'a>, playbook_directory: &Path) -> Self {
+        Self {
+            sources,
+            ground,
+            wrong: Vec::new(),
+            open: Vec::new(),
+            checked: Vec::new(),
+            playbook_directory: playbook_directory.to_owned(),
+            role_stack: Vec::new(),
+            around: 0,
+            checked_roles: Vec::new(),
+        }
+    }
+
     /// Reads a YAML file that is named at `span`; gives its content and its folder. The caller pops `open`.
     pub(super) fn file(&mut self, path: &Path, span: Span) -> Option<(Node, PathBuf)> {
         if self.open.iter().any(|open| open == path) {
@@ -187,6 +215,7 @@ impl Loader<'_> {
             directory: directory.to_owned(),
             keywords: Keywords::default(),
             imported_with: imported_with.to_vec(),
+            roles: Vec::new(),
             pre_tasks: Vec::new(),
             tasks: Vec::new(),
             post_tasks: Vec::new(),
@@ -198,6 +227,7 @@ impl Loader<'_> {
                 continue;
             };
             match name {
+                "roles" => play.roles = self.roles(value),
                 "pre_tasks" => play.pre_tasks = self.entries(value, false, directory, 0),
                 "tasks" => play.tasks = self.entries(value, false, directory, 0),
                 "post_tasks" => play.post_tasks = self.entries(value, false, directory, 0),
@@ -206,7 +236,7 @@ impl Loader<'_> {
                     Found::Keyword(name) => play.keywords.push(name, key.span, value.clone()),
                     Found::Wrong(diagnostic) => self.wrong.push(diagnostic),
                     Found::Other => {
-                        let lists = ["tasks", "pre_tasks", "post_tasks", "handlers"];
+                        let lists = ["roles", "tasks", "pre_tasks", "post_tasks", "handlers"];
                         let meant = crate::diag::did_you_mean(name, lists);
                         self.wrong.push(match meant {
                             Some(meant) => Diagnostic::error(format!("unknown key `{name}` for a play"), key.span)

@@ -4,15 +4,19 @@
 mod about;
 mod keywords;
 mod load;
+mod role;
+mod role_task;
 mod task;
 mod undo;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::base::{Node, Span};
 
 pub(crate) use keywords::{KeywordDoc, Level, all_names, documented_keywords};
-pub(crate) use load::{load, load_task_file, load_tasks, load_vars};
+pub(crate) use load::{Ground, load, load_role, load_task_file, load_tasks, load_vars};
+pub(crate) use role::RoleCall;
 
 /// The plays of one or more playbook files in order.
 #[derive(Debug, Default)]
@@ -69,6 +73,8 @@ pub(crate) struct Play {
     pub(crate) keywords: Keywords,
     /// What `import_playbook` adds, the outermost first: `when`, `tags`, `vars`.
     pub(crate) imported_with: Vec<Keywords>,
+    /// Its roles, in order.
+    pub(crate) roles: Vec<Arc<Role>>,
     /// The task lists.
     pub(crate) pre_tasks: Vec<Entry>,
     /// The task lists.
@@ -86,8 +92,54 @@ pub(crate) enum Entry {
     Task(Box<Task>),
     /// `block`, `rescue`, `always`; a static import is a block of its tasks.
     Block(Box<Block>),
-    /// `include_tasks`: read when it is reached.
+    /// `include_tasks` and `include_role`: read when it is reached.
     Include(Box<Include>),
+    /// `import_role`, with the keywords of its task.
+    Role(Arc<Role>, Keywords),
+}
+
+/// A role, read.
+#[derive(Debug)]
+pub(crate) struct Role {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its folder.
+    pub(crate) path: PathBuf,
+    /// What stands beside its name: `when`, `tags`, `vars`, `become`, …
+    pub(crate) keywords: Keywords,
+    /// All other keys beside its name: parameters.
+    pub(crate) params: Vec<(Node, Node)>,
+    /// The mappings of its `defaults`, in order.
+    pub(crate) defaults: Vec<Node>,
+    /// The mappings of its `vars`, in order.
+    pub(crate) vars: Vec<Node>,
+    /// Roles that come before it.
+    pub(crate) dependencies: Vec<Arc<Role>>,
+    /// Whether it runs again where it ran already.
+    pub(crate) duplicates: bool,
+    /// Whether `import_role` or `include_role` asks for it.
+    pub(crate) include: bool,
+    /// Whether other tasks of the play see its variables, where that is said.
+    pub(crate) public: Option<bool>,
+    /// Two calls with the same text are the same call.
+    pub(crate) identity: String,
+    /// Its tasks.
+    pub(crate) tasks: Vec<Entry>,
+    /// Its handlers.
+    pub(crate) handlers: Vec<Entry>,
+}
+
+/// What `include_role` says besides the name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RoleWish {
+    /// Files in place of `main`, by folder; may be templates.
+    pub(crate) from: Vec<(&'static str, Node)>,
+    /// `public`.
+    pub(crate) public: Option<bool>,
+    /// `allow_duplicates`.
+    pub(crate) duplicates: Option<bool>,
+    /// `rolespec_validate`.
+    pub(crate) validate: Option<bool>,
 }
 
 /// A module call with its keywords.
@@ -124,13 +176,15 @@ pub(crate) struct Block {
     pub(crate) always: Vec<Entry>,
 }
 
-/// `include_tasks`.
+/// `include_tasks` or `include_role`.
 #[derive(Debug)]
 pub(crate) struct Include {
     /// Where it begins.
     pub(crate) span: Span,
-    /// The file; may be a template.
+    /// The file, or the role's name; may be a template.
     pub(crate) file: Node,
+    /// It is a role.
+    pub(crate) role: Option<RoleWish>,
     /// Keywords for every task in the file (`apply:`).
     pub(crate) apply: Keywords,
     /// Its own keywords.

@@ -55,14 +55,11 @@ impl Loader<'_> {
         if let Some((key, file)) = include("include_tasks") {
             return self.include(item, map, key, file, directory);
         }
-        for role in ["include_role", "import_role"] {
-            if let Some((key, _)) = include(role) {
-                let message = format!("`{role}` is not supported yet");
-                self.wrong.push(
-                    Diagnostic::error(message, key.span).help("include the role's task files with `import_tasks`"),
-                );
-                return None;
-            }
+        if let Some((key, value)) = include("import_role") {
+            return self.import_role(map, key, value);
+        }
+        if let Some((key, value)) = include("include_role") {
+            return self.include_role(item, map, key, value, directory);
         }
         let level = if handlers { Level::Handler } else { Level::Task };
         self.call(item, map, level, directory).map(|task| Entry::Task(Box::new(task)))
@@ -178,6 +175,7 @@ impl Loader<'_> {
         Some(Entry::Include(Box::new(Include {
             span: item.span,
             file,
+            role: None,
             apply,
             keywords,
             directory: directory.to_owned(),
@@ -208,7 +206,7 @@ impl Loader<'_> {
             return call;
         }
         let known: Vec<_> =
-            calls.iter().filter(|(key, _)| key.as_str().is_some_and(|name| (self.is_module)(name))).collect();
+            calls.iter().filter(|(key, _)| key.as_str().is_some_and(|name| (self.ground.is_module)(name))).collect();
         let (key, value) = match (known.as_slice(), calls.as_slice()) {
             ([one], _) => **one,
             ([], [one]) => *one,
@@ -312,9 +310,12 @@ impl Loader<'_> {
             return path.to_owned();
         }
         // Beside the file that names it; else beside the playbook, as Ansible looks.
+        // In a role, below its `tasks` and in its folder too.
         let near = directory.join(path);
+        let role = self.role_stack.last().map(|role| [role.join("tasks").join(path), role.join(path)]);
         let far = self.playbook_directory.join(path);
-        if !near.exists() && far.exists() { far } else { near }
+        let others = role.into_iter().flatten().chain([far]);
+        if near.exists() { near } else { others.into_iter().find(|path| path.exists()).unwrap_or(near) }
     }
 }
 

@@ -39,12 +39,7 @@ impl HostTask {
             if Arc::ptr_eq(&self.host, &self.target) { room.clone() } else { Room::new(&self.run, &self.target, None) };
         let way = room.way(&self.task, &connection_room).await?;
         let environment = self.environment(room).await?;
-        let mut folders = vec![self.task.directory.clone()];
-        if let Some(play) = self.play_run()
-            && !folders.contains(&play.plan.directory)
-        {
-            folders.push(play.plan.directory.clone());
-        }
+        let folders = self.task.folders(self.play_run().map(|play| play.plan.directory.as_path()));
         let diff = self.diff && !self.no_log;
         let here = Here { room: room.clone(), folders, diff, unknown: Mutex::default() };
         let build = || blocking(|| (spec.build)(&arguments, &here));

@@ -45,6 +45,7 @@ pub(crate) fn options(run: &RunId) -> Options {
         },
         task_timeout: None,
         any_errors_fatal: false,
+        roles_path: Vec::new(),
         gather: false,
         terms: Terms::default(),
         planned: None,

@@ -67,6 +67,8 @@ pub(crate) struct HostState {
     pub(super) setback: Option<Acted>,
     /// A gate of the play that did not hold on it.
     pub(crate) refusal: Option<Refusal>,
+    /// `meta: end_role`: what is left of the role that it is in is not for it.
+    pub(crate) role_over: bool,
     /// Errors of hosts that `meta: clear_host_errors` forgives; they return in the next play.
     pub(crate) forgiven: bool,
 }
@@ -95,6 +97,7 @@ impl Host {
                 redone: false,
                 setback: None,
                 refusal: None,
+                role_over: false,
                 forgiven: false,
             }),
             lease: Holding::default(),

@@ -17,17 +17,27 @@ use super::outcome::{HostResult, mark};
 use super::render::Trouble;
 use super::task::{Locals, Rescue, place};
 use crate::base::{Value, Var, to_text};
-use crate::diag::{Severity, render_all};
+use crate::diag::{Diagnostic, Severity, Sources, render_all};
 use crate::event::EventKind;
 use crate::modules::{self, Arguments, Bound, Effect, Failure, Meta};
-use crate::plan::{Block, Compiler, Include, Item, Selection, Task};
-use crate::playbook;
+use crate::plan::{Block, Compiler, Include, Item, Task};
+use crate::playbook::{self, Ground, RoleCall};
 
 /// How deep includes may include.
 const DEEPEST: usize = 64;
 
 /// What a file's tasks run for: the hosts that include it, with their loop variables.
-type Included = IndexMap<(PathBuf, String), (Vec<Arc<Host>>, HashMap<String, IndexMap<String, Var>>)>;
+type Included = IndexMap<(Wanted, String), (Vec<Arc<Host>>, HashMap<String, IndexMap<String, Var>>)>;
+
+/// What is included.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Wanted {
+    File(PathBuf),
+    Role(RoleCall),
+}
+
+/// One use of an include by a host: what, which loop item, with its variables.
+type Use = (Wanted, String, IndexMap<String, Var>);
 
 impl BatchRun {
     /// Runs items in order; gives the hosts that got to the end. `even_if_halted` is for `always` sections.
@@ -44,7 +54,10 @@ impl BatchRun {
             let mut live = hosts;
             for item in items {
                 live.retain(|host| {
-                    host.standing() == Standing::Active || even_if_halted && host.standing() == Standing::Failed
+                    let state = host.state();
+                    let able =
+                        state.standing == Standing::Active || even_if_halted && state.standing == Standing::Failed;
+                    able && !state.role_over
                 });
                 if live.is_empty() || self.ended.load(Ordering::SeqCst) {
                     break;
@@ -58,6 +71,7 @@ impl BatchRun {
                         None => self.task(task, live, rescue, &locals).await,
                     },
                     Item::Block(block) => self.block(block, live, rescue, even_if_halted, &locals, depth).await,
+                    Item::Role(role) => self.role(role, live, rescue, even_if_halted, &locals, depth).await,
                     Item::Include(include) => self.include(include, live, rescue, even_if_halted, &locals, depth).await,
                 };
                 self.undo_those_out();
@@ -146,8 +160,8 @@ impl BatchRun {
                     live.push(host);
                 }
                 Ok((uses, _)) => {
-                    for (path, label, variables) in uses {
-                        let (hosts, with) = files.entry((path, label)).or_default();
+                    for (wanted, label, variables) in uses {
+                        let (hosts, with) = files.entry((wanted, label)).or_default();
                         hosts.push(Arc::clone(&host));
                         with.insert(host.name.clone(), variables);
                     }
@@ -155,7 +169,7 @@ impl BatchRun {
                 }
                 Err(trouble) => {
                     let failure = match trouble {
-                        Trouble::Unknown(why) => Failure::new(format!("the file to include depends on: {why}")),
+                        Trouble::Unknown(why) => Failure::new(format!("what to include depends on: {why}")),
                         Trouble::Failed(failure) => failure,
                     };
                     self.fail(task, &host, failure, rescue);
@@ -163,10 +177,13 @@ impl BatchRun {
             }
         }
         // All files are named before the tasks of the first run, as Ansible does.
-        for ((path, label), (hosts, _)) in &files {
+        for ((wanted, label), (hosts, _)) in &files {
             let names = hosts.iter().map(|host| host.name.clone()).collect();
             let item = label.split_once(' ').map(|(_, item)| item.to_owned()).filter(|_| task.repeat.is_some());
-            let file = std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string();
+            let file = match wanted {
+                Wanted::File(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()).display().to_string(),
+                Wanted::Role(call) => call.name.clone(),
+            };
             self.run.bus.emit(EventKind::Included { key: key.clone(), file, hosts: names, item });
         }
         self.run.bus.emit(EventKind::TaskFinished { key });
@@ -176,8 +193,12 @@ impl BatchRun {
             }
             return Vec::new();
         }
-        for ((path, _), (hosts, with)) in files {
-            let items = match self.read(include, &path) {
+        for ((wanted, _), (hosts, with)) in files {
+            let read = match &wanted {
+                Wanted::File(path) => self.read(include, path),
+                Wanted::Role(call) => self.read_role(include, call),
+            };
+            let items = match read {
                 Ok(items) => items,
                 Err(failure) => {
                     for host in &hosts {
@@ -215,7 +236,7 @@ impl BatchRun {
         include: &Include,
         host: &Arc<Host>,
         locals: &Locals,
-    ) -> Result<(Vec<(PathBuf, String, IndexMap<String, Var>)>, Option<String>), Trouble> {
+    ) -> Result<(Vec<Use>, Option<String>), Trouble> {
         let task = &include.task;
         let room = self.room(host, task, locals);
         let items: Vec<Option<Value>> = match &task.repeat {
@@ -244,12 +265,23 @@ impl BatchRun {
                 continue;
             }
             let name = inner.text(&include.file).await?;
-            let near = include.directory.join(&name);
-            let path = if near.exists() { near } else { self.play.plan.directory.join(&name) };
+            let wanted = match &include.role {
+                Some(_) => Wanted::Role(self.role_call(include, &inner, name).await?),
+                None => Wanted::File(self.beside(include, &name)),
+            };
             let label = item.as_ref().map(to_text).unwrap_or_default();
-            uses.push((path, format!("{at} {label}"), variables));
+            uses.push((wanted, format!("{at} {label}"), variables));
         }
         Ok((uses, condition))
+    }
+
+    /// Where an included file is: beside the file that names it, in its role, or beside the playbook.
+    fn beside(&self, include: &Include, name: &str) -> PathBuf {
+        let role = include.inherited.role.as_ref().map(|role| [role.path.join("tasks"), role.path.clone()]);
+        let near = [include.directory.clone()].into_iter().chain(role.into_iter().flatten());
+        near.map(|folder| folder.join(name))
+            .find(|path| path.exists())
+            .unwrap_or_else(|| self.play.plan.directory.join(name))
     }
 
     /// A host that includes nothing.
@@ -275,22 +307,21 @@ impl BatchRun {
             return Ok(Arc::clone(items));
         }
         let is_module = |name: &str| modules::find(name).is_some();
-        let (entries, mut wrong) = playbook::load_tasks(&self.run.sources, path, &self.play.plan.directory, &is_module);
-        let options = &self.run.options;
-        let selection = Selection {
-            tags: options.tags.iter().cloned().collect(),
-            skip: options.skip_tags.iter().cloned().collect(),
-        };
+        let ground = Ground { is_module: &is_module, roles_path: &self.run.options.roles_path };
+        let roles = include.inherited.role.as_ref().map(|role| role.folders()).unwrap_or_default();
+        let (entries, mut wrong) =
+            playbook::load_tasks(&self.run.sources, path, &self.play.plan.directory, roles, ground);
+        let selection = self.run.selection();
         let next = self.run.next_task.load(Ordering::SeqCst);
         let mut compiler = Compiler::new(&self.run.engine, &selection, next);
         let items = compiler.items(&entries, &include.inherited, include.task.handler);
+        let handlers = compiler.role_handlers();
+        let exports = compiler.exports();
         let (more, next) = compiler.finish();
         self.run.next_task.store(next, Ordering::SeqCst);
         wrong.extend(more);
-        if wrong.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            let text = render_all(&wrong, &self.run.sources, false);
-            return Err(Failure::new(format!("{} can't be included:\n{text}", path.display())));
-        }
+        refuse(&path.display().to_string(), &wrong, &self.run.sources)?;
+        self.play.roles.add(handlers, exports);
         let items = Arc::new(items);
         cache.insert(cache_key, Arc::clone(&items));
         Ok(items)
@@ -321,6 +352,14 @@ impl BatchRun {
         self.run.bus.emit(finished);
         self.judge();
     }
+}
+
+/// What is wrong with something that is included, when something is.
+pub(super) fn refuse(what: &str, wrong: &[Diagnostic], sources: &Sources) -> Result<(), Failure> {
+    if wrong.iter().all(|diagnostic| diagnostic.severity != Severity::Error) {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{what} can't be included:\n{}", render_all(wrong, sources, false))))
 }
 
 /// The word of a `meta` task.

@@ -20,8 +20,8 @@ impl BatchRun {
         hosts: Vec<Arc<Host>>,
         locals: &Locals,
     ) -> Vec<Arc<Host>> {
-        // `end_host`, `reset_connection` and `undo` ask each host's condition, the others only the first's (facts/ansible.md §9.6).
-        let per_host = matches!(meta, Meta::EndHost | Meta::ResetConnection | Meta::Undo);
+        // `end_host`, `end_role`, `reset_connection` and `undo` ask each host's condition, the others only the first's (facts/ansible.md §9.6).
+        let per_host = matches!(meta, Meta::EndHost | Meta::EndRole | Meta::ResetConnection | Meta::Undo);
         let mut chosen: Vec<Arc<Host>> = Vec::new();
         for host in &hosts {
             match self.room(host, task, locals).first_false(&task.keywords.when).await {
@@ -37,6 +37,10 @@ impl BatchRun {
         }
         if chosen.is_empty() {
             return hosts;
+        }
+        if meta == Meta::EndRole && task.keywords.role.is_none() {
+            let failure = crate::modules::Failure::new("`meta: end_role` stands outside of a role");
+            return self.all_failed(task, "meta", hosts, Trouble::Failed(failure), Rescue::None).await;
         }
         match meta {
             Meta::Noop | Meta::RefreshInventory => {}
@@ -66,6 +70,7 @@ impl BatchRun {
                     host.state().standing = Standing::Ended;
                 }
             }
+            Meta::EndRole => chosen.iter().for_each(|host| host.state().role_over = true),
             Meta::Undo => {
                 self.undo_now(&chosen).await;
                 for host in &chosen {
@@ -79,6 +84,10 @@ impl BatchRun {
                 }
             }
         }
-        hosts.into_iter().filter(|host| host.standing() == Standing::Active).collect()
+        let goes_on = |host: &Arc<Host>| {
+            let state = host.state();
+            state.standing == Standing::Active && !state.role_over
+        };
+        hosts.into_iter().filter(goes_on).collect()
     }
 }

@@ -42,6 +42,7 @@ mod planned;
 mod play;
 mod render;
 mod restore;
+mod roles;
 mod scope;
 mod survey;
 mod task;
@@ -124,6 +125,8 @@ pub(crate) struct Options {
     pub(crate) task_timeout: Option<Duration>,
     /// `any_errors_fatal` where a play doesn't say.
     pub(crate) any_errors_fatal: bool,
+    /// Folders in which roles are looked for, after `roles/` beside the playbook.
+    pub(crate) roles_path: Vec<std::path::PathBuf>,
     /// Whether facts are gathered at the start of every play that doesn't say (`gathering = implicit` written in a
     /// configuration file); else when something refers to one.
     pub(crate) gather: bool,
@@ -340,6 +343,14 @@ impl Run {
     /// Whether nothing new may be started.
     pub(super) fn is_stopping(&self) -> bool {
         self.is_interrupted() || self.control.is_late()
+    }
+
+    /// Which tasks of what is read while running are run.
+    pub(super) fn selection(&self) -> crate::plan::Selection {
+        crate::plan::Selection {
+            tags: self.options.tags.iter().cloned().collect(),
+            skip: self.options.skip_tags.iter().cloned().collect(),
+        }
     }
 
     fn is_interrupted(&self) -> bool {

@@ -14,6 +14,7 @@ use super::guard::{Ledger, Limits, Standing, judge};
 use super::host::Host;
 use super::outcome::HostResult;
 use super::render::{Room, Trouble};
+use super::roles::Roles;
 use super::{Run, render};
 use crate::base::{NodeKind, TaskId, Value, parse_duration, to_text};
 use crate::event::EventKind;
@@ -60,6 +61,8 @@ pub(crate) struct PlayRun {
     narrow: Mutex<HashMap<(TaskId, usize), Arc<Semaphore>>>,
     /// What came of tasks that run once for a whole window, by task and pass.
     shared: Mutex<HashMap<(TaskId, u32), Arc<Shared>>>,
+    /// What became of its roles.
+    pub(super) roles: Roles,
     /// `vars_files` by host.
     pub(super) files: Mutex<HashMap<String, Arc<Vec<Layer>>>>,
 }
@@ -227,6 +230,7 @@ impl Run {
             progress: Progress::default(),
             narrow: Mutex::default(),
             shared: Mutex::default(),
+            roles: Roles::default(),
             files: Mutex::default(),
         })
     }
@@ -320,6 +324,7 @@ impl Run {
             progress: Progress::default(),
             narrow: Mutex::default(),
             shared: Mutex::default(),
+            roles: Roles::default(),
             files: Mutex::default(),
         });
         self.read_vars_files(&run).await?;

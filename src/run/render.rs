@@ -63,6 +63,7 @@ impl Room {
         scope.layers.clone_from(&old.layers);
         scope.parameters.clone_from(&old.parameters);
         scope.locals.clone_from(&old.locals);
+        scope.role.clone_from(&old.role);
         change(&mut scope);
         Self { scope: Arc::new(scope), ..self.clone() }
     }

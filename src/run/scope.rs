@@ -9,7 +9,7 @@ use super::host::{Host, Needs};
 use super::play::PlayRun;
 use super::{Run, guard::Standing};
 use crate::base::{Map, Members, Node, Scope, Value, Var};
-use crate::plan::Layer;
+use crate::plan::{Exports, Layer, RolePlace};
 
 /// The variables of a host at one place of the run.
 pub(crate) struct HostScope {
@@ -21,6 +21,8 @@ pub(crate) struct HostScope {
     pub(super) layers: Vec<Layer>,
     /// Variables that includes give to their tasks, the outermost first: they beat `set_fact`.
     pub(super) parameters: Vec<Layer>,
+    /// The role of the task.
+    pub(super) role: Option<Arc<RolePlace>>,
     /// What is set for this use alone: loop variables, `ansible_failed_result`, a result being judged.
     pub(super) locals: IndexMap<String, Var>,
     /// Hosts whose facts were asked for and are not gathered.
@@ -39,6 +41,7 @@ impl HostScope {
             play: play.map(Arc::clone),
             layers: Vec::new(),
             parameters: Vec::new(),
+            role: None,
             directory: play.map(|play| play.plan.directory.clone()),
             locals: IndexMap::new(),
             needs: Arc::clone(needs),
@@ -93,7 +96,7 @@ impl HostScope {
             "inventory_dir" => Var::data(self.run.inventory().inventory_dir(&self.host.name)?.display().to_string()),
             "inventory_file" => Var::data(self.run.inventory().inventory_file(&self.host.name)?.to_owned()),
             "stagger_run" => Var::data(options.run_id.as_str()),
-            _ => return None,
+            _ => return self.role_magic(name),
         })
     }
 
@@ -126,6 +129,43 @@ impl HostScope {
         None
     }
 
+    /// What the play's roles show to all of its tasks.
+    fn exported(&self, name: &str, layer: fn(&Exports) -> &Layer) -> Option<Var> {
+        let play = self.play.as_ref()?;
+        let included = play.roles.exports();
+        let found = included.iter().rev().find_map(|exports| layer(exports).get(name).cloned());
+        found.or_else(|| layer(&play.plan.exports).get(name).cloned()).map(Var::Written)
+    }
+
+    /// Names of the roles around a task, and what the play knows of roles.
+    fn role_magic(&self, name: &str) -> Option<Var> {
+        let names = |names: Vec<String>| Var::data(Value::from(names));
+        let role = self.role.as_deref();
+        let parents = || role.map(|role| role.parents.iter().rev()).filter(|parents| parents.len() > 0);
+        Some(match name {
+            "role_name" | "ansible_role_name" => Var::data(role?.name.as_str()),
+            "role_path" => Var::data(role?.path.display().to_string()),
+            "ansible_parent_role_names" => names(parents()?.map(|parent| parent.name.clone()).collect()),
+            "ansible_parent_role_paths" => names(parents()?.map(|parent| parent.path.display().to_string()).collect()),
+            "role_names" | "ansible_play_role_names" | "ansible_dependent_role_names" | "ansible_role_names" => {
+                let play = self.play.as_ref()?;
+                let included = play.roles.exports();
+                let all = || [&play.plan.exports].into_iter().chain(included.iter().map(|exports| &**exports));
+                let direct = all().flat_map(|exports| exports.names.iter().cloned());
+                let below = all().flat_map(|exports| exports.dependencies.iter().cloned());
+                let mut found: Vec<String> = match name {
+                    "ansible_dependent_role_names" => below.collect(),
+                    "ansible_role_names" => below.chain(direct).collect(),
+                    _ => return Some(names(direct.collect())),
+                };
+                found.sort();
+                found.dedup();
+                names(found)
+            }
+            _ => return None,
+        })
+    }
+
     fn copy(&self) -> Self {
         Self {
             run: Arc::clone(&self.run),
@@ -133,6 +173,7 @@ impl HostScope {
             play: self.play.clone(),
             layers: self.layers.clone(),
             parameters: self.parameters.clone(),
+            role: self.role.clone(),
             directory: self.directory.clone(),
             locals: self.locals.clone(),
             needs: Arc::clone(&self.needs),
@@ -214,6 +255,13 @@ impl Scope for HostScope {
                 return Some(Var::Written(Arc::clone(node)));
             }
         }
+        let own = |layer: fn(&RolePlace) -> &Layer| {
+            let node = layer(self.role.as_deref()?).get(name)?;
+            Some(Var::Written(Arc::clone(node)))
+        };
+        if let Some(var) = own(|role| &role.params) {
+            return Some(var);
+        }
         if let Some(var) = self.host.state().registered.get(name) {
             return Some(var.clone());
         }
@@ -221,6 +269,9 @@ impl Scope for HostScope {
             if let Some(node) = layer.get(name) {
                 return Some(Var::Written(Arc::clone(node)));
             }
+        }
+        if let Some(var) = own(|role| &role.vars).or_else(|| self.exported(name, |exports| &exports.vars)) {
+            return Some(var);
         }
         if let Some(play) = &self.play {
             for layer in play.files_of(&self.host.name).iter().rev() {
@@ -238,6 +289,9 @@ impl Scope for HostScope {
         if let Some(node) = self.inventory().get(name) {
             return Some(Var::Written(Arc::clone(node)));
         }
+        if let Some(var) = own(|role| &role.defaults).or_else(|| self.exported(name, |exports| &exports.defaults)) {
+            return Some(var);
+        }
         if name == "ansible_host" {
             return Some(Var::data(self.host.name.as_str()));
         }
@@ -248,7 +302,17 @@ impl Scope for HostScope {
     }
 
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.locals.keys().cloned().collect();
+        let mut names: Vec<String> = Vec::new();
+        if let Some(role) = &self.role {
+            names
+                .extend([&role.params, &role.vars, &role.defaults].into_iter().flat_map(|layer| layer.keys().cloned()));
+        }
+        if let Some(play) = &self.play {
+            let included = play.roles.exports();
+            let all = included.iter().map(|exports| &**exports).chain([&play.plan.exports]);
+            names.extend(all.flat_map(|all| all.vars.keys().chain(all.defaults.keys()).cloned()));
+        }
+        names.extend(self.locals.keys().cloned());
         names.extend(self.run.options.extra.keys().cloned());
         names.extend(self.host.state().registered.keys().cloned());
         for layer in self.layers.iter().chain(&self.parameters) {

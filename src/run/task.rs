@@ -49,7 +49,8 @@ impl BatchRun {
         let gate = rescue == Rescue::Gate;
         if !self.started.load(Ordering::SeqCst) && !task.handler && !gate {
             let wanted = run.options.start_at.as_deref().unwrap_or_default();
-            if !name_matches(wanted, &name) {
+            let short = task.name.as_ref().and_then(|name| name.as_str()).unwrap_or_default();
+            if !name_matches(wanted, &name) && !name_matches(wanted, short) {
                 return hosts;
             }
             self.started.store(true, Ordering::SeqCst);
@@ -131,6 +132,7 @@ impl BatchRun {
         let results = in_order(at_work, recalled, done);
         let mut out: Vec<Arc<Host>> = Vec::new();
         for (host, result) in &results {
+            self.play.roles.mark(task, host, result);
             if once {
                 self.share(task, host, result, &hosts);
             }
@@ -395,12 +397,12 @@ impl BatchRun {
 
     /// The task's name as shown: rendered for the first host, as written where that can't be done.
     pub(super) async fn name_of(&self, task: &Task, hosts: &[Arc<Host>], locals: &Locals) -> String {
-        let Some(name) = &task.name else { return task.module.name.to_owned() };
+        let Some(name) = &task.name else { return task.title() };
         let written = to_text(&name.to_value());
-        match hosts.first() {
+        task.titled(match hosts.first() {
             Some(host) if written.contains("{{") => self.room(host, task, locals).text(name).await.unwrap_or(written),
             _ => written,
-        }
+        })
     }
 
     /// The variables of a host at a task.
@@ -409,6 +411,7 @@ impl BatchRun {
         Room::new(&self.run, host, Some(&self.play)).with(|scope| {
             scope.layers.clone_from(&task.keywords.vars);
             scope.parameters.clone_from(&task.keywords.parameters);
+            scope.role.clone_from(&task.keywords.role);
             if let Some(locals) = locals {
                 scope.locals.clone_from(locals);
             }

@@ -163,7 +163,8 @@ fn prepared(text: &str, setting: &Setting, transport: Fake) -> (Arc<Run>, Plan, 
     let path = folder.path().join("play.yml");
     std::fs::write(&path, text).unwrap();
     let is_module = |name: &str| modules::find(name).is_some();
-    let (written, _, mut wrong) = playbook::load(&sources, &[path], &is_module);
+    let ground = playbook::Ground { is_module: &is_module, roles_path: &[] };
+    let (written, _, mut wrong) = playbook::load(&sources, &[path], ground);
     let selection = Selection::default();
     let mut compiler = Compiler::new(&engine, &selection, 0);
     let plan = compiler.plan(&written);

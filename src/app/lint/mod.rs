@@ -69,19 +69,24 @@ fn look(session: &mut Session, files: BTreeMap<PathBuf, Kind>) -> Found {
         }
     }
     check_files(session, &plan);
-    let rollbacks = super::rollback::check(&session.sources, &session.engine, &plan);
+    let rollbacks = super::rollback::check(&session.sources, &session.engine, &plan, &session.roles_path());
     session.wrong.extend(rollbacks);
     // Task files that playbooks include by name were read with them, where they are included.
     let read: HashSet<PathBuf> =
         session.sources.all().iter().filter_map(|(name, _)| std::fs::canonicalize(name).ok()).collect();
     let left = |path: &PathBuf| std::fs::canonicalize(path).map_or(true, |real| !read.contains(&real));
     let is_module = |name: &str| modules::find(name).is_some();
+    let roles_path = session.roles_path();
+    let ground = playbook::Ground { is_module: &is_module, roles_path: &roles_path };
     let engine = Arc::clone(&session.engine);
     let selection = Selection::default();
     for (kind, handlers) in [(Kind::Tasks, false), (Kind::Handlers, true)] {
         for path in of(kind).filter(left) {
             let folder = path.parent().unwrap_or(Path::new("."));
-            let (entries, wrong) = playbook::load_task_file(&session.sources, &path, folder, handlers, &is_module);
+            let in_role = folder.ends_with("tasks") || folder.ends_with("handlers");
+            let role = folder.parent().filter(|_| in_role).map(Path::to_owned);
+            let around = role.into_iter().collect();
+            let (entries, wrong) = playbook::load_task_file(&session.sources, &path, folder, around, handlers, ground);
             session.wrong.extend(wrong);
             let mut compiler = Compiler::new(&engine, &selection, 0);
             let items = compiler.items(&entries, &Arc::default(), handlers);

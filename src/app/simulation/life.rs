@@ -257,7 +257,8 @@ fn parts(
 ) -> (Arc<Run>, crate::plan::Plan) {
     let (sources, engine) = (Arc::new(Sources::new()), Arc::new(Engine::new()));
     let is_module = |name: &str| modules::find(name).is_some();
-    let (written, _, mut wrong) = playbook::load(&sources, &[folder.join("play.yml")], &is_module);
+    let ground = playbook::Ground { is_module: &is_module, roles_path: &[] };
+    let (written, _, mut wrong) = playbook::load(&sources, &[folder.join("play.yml")], ground);
     let selection = Selection::default();
     let mut compiler = Compiler::new(&engine, &selection, 0);
     let compiled = compiler.plan(&written);

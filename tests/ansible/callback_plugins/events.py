@@ -18,7 +18,7 @@ class CallbackModule(CallbackBase):
             out.write(json.dumps(line) + "\n")
 
     def v2_runner_on_ok(self, result):
-        if result._task.action.split(".")[-1] in ("include_tasks", "meta"):
+        if result._task.action.split(".")[-1] in ("include_tasks", "include_role", "meta"):
             return
         self._write("changed" if result._result.get("changed") else "ok", result)
 

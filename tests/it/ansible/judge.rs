@@ -197,7 +197,7 @@ fn lines(text: &str) -> Vec<String> {
     let mut kept = Vec::new();
     // Ansible says why in front of the result, with an excerpt; only its beginning and its lines' forms tell it apart.
     let excerpt = regex(
-        r"^(\[ERROR\]|Origin: |Task failed\.|<<< caused by|Finalization of task args|Error while |Conditional result \(|Broken conditionals| *\d+ |\s+\^ column|'\w+' is undefined)",
+        r"^(\[ERROR\]|Origin: |Task failed\.|<<< caused by|Finalization of task args|Error while |Conditional result \(|Broken conditionals| *\d+ |\s+\^ column|'\w+' is undefined|value of \w+ must be|argument '\w+' is|missing required arguments|\{'action)",
     );
     for line in text.lines() {
         let line = line.trim_end();
@@ -209,6 +209,13 @@ fn lines(text: &str) -> Vec<String> {
             Some((head, _)) if failed => kept.push(format!("{head} => {{…}}")),
             // Where the rendered text lies on the controller.
             _ if line.starts_with("+++ after: ") => kept.push("+++ after".to_owned()),
+            // Which host's result came first is chance.
+            _ if line.starts_with("included: ") => {
+                let (file, hosts) = line.split_once(" for ").unwrap_or((line, ""));
+                let mut hosts: Vec<&str> = hosts.split(", ").collect();
+                hosts.sort_unstable();
+                kept.push(format!("{file} for {}", hosts.join(", ")));
+            }
             _ => kept.push(line.to_owned()),
         }
     }
@@ -249,7 +256,9 @@ fn paragraphs(text: &str) -> Vec<Vec<String>> {
     // `meta` has a banner for each host and nothing below it; a guard's is printed once for each of its reasons.
     all.retain(|paragraph| {
         let head = paragraph[0].as_str();
-        !(head.starts_with("TASK [meta]") || head.starts_with("TASK [") && paragraph.len() == 1)
+        !(head.starts_with("TASK [meta]")
+            || head.contains(" : meta]")
+            || head.starts_with("TASK [") && paragraph.len() == 1)
     });
     all.dedup_by(|a, b| a.len() == 1 && a == b);
     for paragraph in &mut all {
@@ -313,7 +322,7 @@ fn results(theirs: &Seen, ours: &Seen, said: &mut String) {
         for one in &seen.results {
             let key = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
             // `meta` has no results of its own.
-            if key("task") != "meta" {
+            if key("task") != "meta" && !key("task").ends_with(" : meta") {
                 by.entry((key("task"), key("host"))).or_default().push(clean(one));
             }
         }
