@@ -215,16 +215,19 @@ impl Queue {
         }
     }
 
-    /// Whether the next batch that an earlier process began may be at work together with hosts that are out: they come back to what
-    /// is half done, one value of `serial_by` at a time.
-    fn known_fits(&self, out: &[Option<String>]) -> bool {
+    /// Whether the next batch may be at work together with hosts that are out. Hosts that an earlier process began with come back to
+    /// what is half done, one value of `serial_by` at a time; where nothing is left to do, nobody goes out.
+    fn known_fits(&self, out: &[Option<String>], most: usize) -> bool {
         let past = self.run.resumption.as_ref().map(|how| &how.past);
+        if past.is_some_and(|past| past.is_over(self.play.plan.id, self.index)) {
+            return true;
+        }
         let names = past.and_then(|past| past.batch(self.play.plan.id, self.index)).unwrap_or_default();
-        self.play.plan.serial_by.is_none()
-            || names.iter().all(|name| {
-                let group = self.play.progress.group_of(name);
-                out.iter().all(|other| *other == group)
-            })
+        let with_all = |name: &String| {
+            let group = self.play.progress.group_of(name);
+            out.iter().all(|other| *other == group)
+        };
+        out.len() < most && (self.play.plan.serial_by.is_none() || names.iter().all(with_all))
     }
 
     /// The hosts of the next batch, where an earlier process of this run began it, and those of them that are lost meanwhile. They
@@ -255,7 +258,7 @@ impl Queue {
                 Way::Batches(_) => Vec::new(),
                 Way::Window(window) => {
                     let out = play.progress.out(&play.named);
-                    if out.len() >= window.most() || !self.known_fits(&out) {
+                    if !self.known_fits(&out, window.most()) {
                         return Ok(Next::Later);
                     }
                     out

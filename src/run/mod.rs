@@ -22,6 +22,7 @@ mod detach;
 mod fetch;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod flight;
 mod gate;
 mod gather;
 mod guard;

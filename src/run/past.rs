@@ -184,9 +184,36 @@ impl Past {
 
     /// Whether a host got through the batch of a task: the batch ended, and nothing that the host had to do in it failed.
     pub(super) fn is_through(&self, key: &TaskKey, host: &str) -> bool {
-        let in_batch = |other: &TaskKey| other.play == key.play && other.batch == key.batch;
+        let at = (key.play, key.batch);
+        self.ended.contains(&at) && !self.is_lost_in(at, host)
+    }
+
+    /// Whether a host that was lost in a play has to wait, since batches that began after its own are half done: their hosts are out,
+    /// and it would be one more. In a window it kept its place, so there only later plays count, and hosts that those lost count too.
+    pub(super) fn waits(&self, play: PlayId, host: &str, windowed: bool) -> bool {
+        let is_half_done = |at: &(PlayId, u32), hosts: &[String]| {
+            let lost = |name: &String| name != host && !self.skipped.contains_key(name) && self.is_lost_in(*at, name);
+            !self.ended.contains(at) || windowed && hosts.iter().any(lost)
+        };
+        let later = |own: u32, (at, batch): &(PlayId, u32)| *at > play || *at == play && *batch > own && !windowed;
+        let own = self.batches.iter().filter(|(at, hosts)| at.0 == play && hosts.iter().any(|name| name == host));
+        own.map(|(at, _)| at)
+            .filter(|at| self.ended.contains(at) && self.is_lost_in(**at, host))
+            .any(|at| self.batches.iter().any(|(other, hosts)| later(at.1, other) && is_half_done(other, hosts)))
+    }
+
+    /// Whether a host has begun something in a batch that is not known done.
+    fn is_lost_in(&self, at: (PlayId, u32), host: &str) -> bool {
+        let in_batch = |key: &TaskKey| (key.play, key.batch) == at;
         let open = |trail: &Trail| trail.records.iter().any(|(key, record)| in_batch(key) && record.done.is_none());
-        self.ended.contains(&(key.play, key.batch)) && !self.hosts.get(host).is_some_and(open)
+        self.hosts.get(host).is_some_and(open)
+    }
+
+    /// Whether nothing is left to do in a batch.
+    pub(super) fn is_over(&self, play: PlayId, batch: u32) -> bool {
+        let at = (play, batch);
+        self.ended.contains(&at)
+            && self.batches.get(&at).is_some_and(|hosts| !hosts.iter().any(|host| self.is_lost_in(at, host)))
     }
 
     /// What is to be taken back still.

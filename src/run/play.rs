@@ -129,6 +129,7 @@ impl Run {
             .await
             .map_err(|t| format!("the hosts of the play `{name}` can't be worked out: {}", said(&t)))?;
         let selected = only(&plan, self.select(&patterns(&wanted))?);
+        self.let_wait(&plan, &selected);
         let mut hosts: Vec<Arc<Host>> = Vec::new();
         for name in &selected {
             let host = self.hosts.get(name);

@@ -22,10 +22,10 @@ use super::outcome::HostResult;
 use super::past::{Done, Past, Record, unseen};
 use super::render::{Room, Trouble};
 use super::task::{Locals, Rescue, place};
-use crate::base::{PlayId, Value};
-use crate::event::{Halt, Status, StepLine, TaskKey};
+use crate::base::{NodeKind, PlayId, Value, to_text};
+use crate::event::{Halt, Status, TaskKey};
 use crate::modules::{Bound, Effect, Failure, State};
-use crate::plan::Task;
+use crate::plan::{Play, Task};
 
 /// How a run goes on.
 #[derive(Debug)]
@@ -103,6 +103,28 @@ impl Run {
         self.add_again(&past.added);
         for host in past.skipped().keys() {
             self.hosts.get(host).state().standing = Standing::LeftOut;
+        }
+    }
+
+    /// Before a play: hosts that were lost in it stay so for now where later batches are half done. Those come first, and the next
+    /// `resume` brings these back.
+    pub(super) fn let_wait(&self, play: &Play, names: &[String]) {
+        let Some(Resumption { past, .. }) = &self.resumption else { return };
+        let windowed = play.options.get("max_unavailable").is_some_and(|node| !matches!(node.kind, NodeKind::Null));
+        for name in names.iter().filter(|name| past.waits(play.id, name, windowed)) {
+            let host = self.hosts.get(name);
+            let mut state = host.state();
+            if state.standing.is_out() {
+                continue;
+            }
+            state.standing = Standing::Failed;
+            state.tally.failed += 1;
+            drop(state);
+            self.warn(format!(
+                "{name} was lost in `{}` and waits: batches that began after its own are half done and come first; resume the run \
+                 once more to bring it back",
+                to_text(&play.name.to_value())
+            ));
         }
     }
 
@@ -379,68 +401,10 @@ impl BatchRun {
 
 impl Run {
     /// Whether a task's change was taken back while its host had more to do.
-    fn is_again(&self, key: &TaskKey, host: &str) -> bool {
+    pub(super) fn is_again(&self, key: &TaskKey, host: &str) -> bool {
         let Some(past) = self.resumption.as_ref().map(|resumption| &resumption.past) else { return false };
         let now = self.ledger.took_back(key, host) && !past.is_through(key, host);
         now || past.is_again(key, host)
-    }
-}
-
-impl HostTask {
-    /// What the journal knows of this task, where it is the first that is not known done.
-    pub(super) fn record(&self) -> Option<&Record> {
-        let past = &self.run.resumption.as_ref()?.past;
-        let again = self.run.is_again(&self.key, &self.host.name);
-        past.of_task(&self.key, &self.host.name).filter(|_| !self.quiet && !self.glance && !again)
-    }
-
-    /// What another host had in flight that is done once for all: whoever comes first now stands for it.
-    async fn shared_flight(&self) -> Option<&[StepLine]> {
-        let past = &self.run.resumption.as_ref()?.past;
-        let steps = past.shared_flight(&self.key, self.item).filter(|_| !self.quiet && !self.glance)?;
-        self.room.flag(self.task.keywords.get("run_once"), false).await.ok().filter(|once| *once)?;
-        Some(steps)
-    }
-
-    /// What becomes of an act that was in flight when an earlier process ended; `None`: it is done.
-    pub(super) async fn settle_flight(&self) -> Option<Acted> {
-        let own = self.record().and_then(|record| record.flight(self.item)).filter(|steps| unseen(steps));
-        let steps = match own {
-            Some(steps) => steps,
-            None => self.shared_flight().await?,
-        };
-        let what = steps.iter().map(|step| step.summary.as_str()).collect::<Vec<_>>().join(", ");
-        let mut choice = self.run.resumption.as_ref().map(|how| how.unknown).unwrap_or_default();
-        if choice == WhenUnknown::Ask {
-            let question = format!(
-                "{}: `{what}` was in flight when the run broke off; nobody knows whether it was done.\n(r)edo it, (s)kip it as \
-                 done, or anything else to stop here: ",
-                self.host.name
-            );
-            choice = match self.run.ask(&question, true, None).await {
-                Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('r') => WhenUnknown::Redo,
-                Ok(Some(answer)) if answer.trim().to_lowercase().starts_with('s') => WhenUnknown::Skip,
-                _ => WhenUnknown::Ask,
-            };
-        }
-        let told = "it was in flight when the run broke off";
-        match choice {
-            WhenUnknown::Redo => None,
-            WhenUnknown::Skip => {
-                let mut acted = Acted::new(Status::Skipped, crate::base::Map::new());
-                acted.message = format!("{told}, and is taken for done");
-                acted.result.insert("skipped".to_owned(), Value::from(true));
-                acted.result.insert("skip_reason".to_owned(), Value::from(acted.message.as_str()));
-                Some(acted)
-            }
-            WhenUnknown::Ask => {
-                let message = format!(
-                    "`{what}`: {told}, and nobody knows whether it was done: look, then resume with --redo-unknown or \
-                     --skip-unknown"
-                );
-                Some(Acted { status: Status::Unknown, ..Acted::failed(Failure::new(message)) })
-            }
-        }
     }
 }
 

@@ -124,6 +124,10 @@ impl Watch {
             EventKind::UndoFinished { entry, done: true, .. } => {
                 self.armed.remove(entry);
             }
+            // A host that is left with a temporary setting counts as lost.
+            EventKind::UndoFinished { host, done: false, .. } => {
+                self.lost.insert(host.clone());
+            }
             EventKind::Halted { play, halt } => {
                 self.halted = Some(play.0);
                 if matches!(halt.guard.as_str(), "verify" | "resume") {
