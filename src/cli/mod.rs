@@ -30,9 +30,9 @@ pub(crate) use reading::{DocRequest, LintOutput, LintRequest};
 pub(crate) use request::{
     Approval, Ask, Colour, Common, ControlRequest, ExecRequest, InventoryRequest, InventoryView, Listing, LockRequest,
     Look, LookRequest, OutputForm, PlanRequest, Request, ResumeRequest, RollbackRequest, Rules, RunRequest, Terms,
-    UpgradeRequest, UpgradeSystem, VaultKeys,
+    UpgradeRequest, UpgradeSystem,
 };
-pub(crate) use vault::{ToSeal, VaultAct, VaultRequest};
+pub(crate) use vault::{ToSeal, VaultAct, VaultKeys, VaultRequest};
 
 /// What is printed instead of doing anything: help, the version, or what is wrong with the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]

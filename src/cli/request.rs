@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reading::{DocRequest, LintRequest};
+pub(super) use super::vault::VaultKeys;
 use super::vault::VaultRequest;
 
 /// What was asked for.
@@ -142,17 +143,6 @@ pub(crate) enum Colour {
     Always,
     /// Never.
     Never,
-}
-
-/// Where vault passwords come from, as far as the command line says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct VaultKeys {
-    /// `-J`.
-    pub(crate) ask: bool,
-    /// `--vault-id`: `[label@]source`, in order.
-    pub(crate) ids: Vec<String>,
-    /// `--vault-password-file`, in order.
-    pub(crate) files: Vec<PathBuf>,
 }
 
 /// What `run` and `exec` have in common.

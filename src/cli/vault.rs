@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, FromArgMatches, Subcommand};
 
 use super::flags::VaultKeyFlags;
-use super::request::{Rules, VaultKeys};
+use super::request::Rules;
 
 /// What `vault` does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,17 @@ pub(crate) struct VaultRequest {
     pub(crate) encrypt_id: Option<String>,
     /// The passwords.
     pub(crate) keys: VaultKeys,
+}
+
+/// Where vault passwords come from, as far as the command line says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct VaultKeys {
+    /// `-J`.
+    pub(crate) ask: bool,
+    /// `--vault-id`: `[label@]source`, in order.
+    pub(crate) ids: Vec<String>,
+    /// `--vault-password-file`, in order.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 pub(super) const VAULT_EXAMPLES: &str = "\
