@@ -61,7 +61,7 @@ fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure
 const TELL: &str = r#"PATH=$PATH:/usr/sbin:/sbin
 tell() {
 line=
-if command -v getent >/dev/null 2>&1; then line=$(getent group "$name" 2>/dev/null)
+if command -v getent >/dev/null 2>&1; then line=$(getent group "$name" 2>/dev/null) || :
 else while IFS= read -r entry || [ -n "$entry" ]; do case $entry in "$name:"*) line=$entry; break;; esac; done </etc/group; fi
 case $line in "$name:"*) rest=${line#*:*:}; echo "gid ${rest%%:*}";; esac
 }"#;

@@ -184,7 +184,7 @@ impl HostScope {
 
 /// Facts that modules of ours set are used under their own names; those of `setup` only with the prefix.
 fn is_gathered(short: &str) -> bool {
-    !matches!(short, "mesos" | "elastic" | "dcos")
+    !matches!(short, "mesos" | "elastic" | "dcos") && !short.starts_with("getent_")
 }
 
 /// Connection variables: no facts, so that looking for one gathers nothing.
