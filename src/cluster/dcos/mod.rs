@@ -29,7 +29,7 @@ pub(crate) use heard::{Heard, Said, said};
 pub(crate) use options::{Difference, differences, merge};
 pub(crate) use package::{Direction, PackageVersion, direction, path};
 pub(crate) use plan::{Phase, Plan, Step, parse_plan};
-pub(crate) use pods::{Task, parse_tasks};
+pub(crate) use pods::{Task, http_endpoints, parse_endpoint, parse_tasks};
 pub(crate) use status::Status;
 pub(crate) use strategy::{crashes, refuses};
 pub(crate) use tree::{parse_tree, render_tree};

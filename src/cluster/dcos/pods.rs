@@ -68,3 +68,26 @@ fn named(value: &Value) -> Option<(String, String)> {
     // Pods and phases have a name, too; a task's id begins with the task's name, in newer schedulers after the service's.
     id.contains("__").then_some((name, id))
 }
+
+/// Where the nodes of an endpoint are: `ip:port` by task, from an endpoint's `address` and `dns`, which go side by side. Old schedulers
+/// list the HTTP and the transport port of each node; the first is HTTP's.
+pub(crate) fn parse_endpoint(body: &[u8]) -> BTreeMap<String, String> {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let list = |name: &str| -> Vec<String> {
+        let list = value.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        list.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut found = BTreeMap::new();
+    for (name, address) in list("dns").into_iter().zip(list("address")) {
+        let task = name.split('.').next().unwrap_or_default().to_owned();
+        found.entry(task).or_insert(address);
+    }
+    found
+}
+
+/// The endpoints by which Elasticsearch is spoken to over HTTP, of all that a service has.
+pub(crate) fn http_endpoints(body: &[u8]) -> Vec<String> {
+    let names: Vec<String> = serde_json::from_slice(body).unwrap_or_default();
+    let plain = names.iter().all(|name| !name.contains('-'));
+    names.into_iter().filter(|name| plain || name.ends_with("-http")).take(16).collect()
+}

@@ -19,6 +19,10 @@ pub(in crate::modules) enum Ask {
     OldTasks,
     /// The tasks of one pod, as old schedulers name it.
     Pod(String),
+    /// The names of the service's endpoints.
+    Endpoints,
+    /// One of them: addresses of nodes.
+    Endpoint(String),
     /// The scheduler's app in Marathon.
     App,
     /// Marathon's deployments.
@@ -88,6 +92,8 @@ impl Api {
             Ask::Tasks => service("pod/status"),
             Ask::OldTasks => service("pods/status"),
             Ask::Pod(pod) => service(&format!("pods/{}/info", encoded(pod))),
+            Ask::Endpoints => service("endpoints"),
+            Ask::Endpoint(name) => service(&format!("endpoints/{}", encoded(name))),
             Ask::App => self.request("GET", &format!("/service/marathon/v2/apps/{}", self.app())),
             Ask::Deployments => self.request("GET", "/service/marathon/v2/deployments"),
             Ask::Frameworks => self.request("GET", "/mesos/state-summary"),
@@ -118,6 +124,8 @@ impl Api {
             Ask::Tasks => own(&["pod", "status", "--json"]),
             Ask::OldTasks => own(&["pods", "status"]),
             Ask::Pod(pod) => own(&["pods", "info", pod]),
+            Ask::Endpoints => own(&["endpoints"]),
+            Ask::Endpoint(name) => own(&["endpoints", name]),
             Ask::App => Script::new().command([program, "marathon", "app", "show", &app]),
             Ask::Deployments => Script::new().command([program, "marathon", "deployment", "list", "--json"]),
             Ask::Frameworks => Script::new().command([program, "service", "--json"]),

@@ -64,7 +64,13 @@ impl Ready {
                  read by the older; restore a snapshot (`nodes_on_new: false` only where no node ever was COMPLETE in the new version)"
             )));
         }
-        self.idle(answers, memory, elapsed)?;
+        let options = self.options(present.options.as_ref());
+        let base = present.options.clone().unwrap_or_else(|| Value::Object(Map::new()));
+        let same = way == Direction::Same && differences(&base, &options).is_empty();
+        // What is there already may be half-way through its roll: that goes on.
+        if !same {
+            self.idle(answers, memory, elapsed, way)?;
+        }
         let rendered =
             body(answers.get(ROUND), "Cosmos")?.ok_or_else(|| Blind::NotYet("Cosmos is not reached".to_owned()))?;
         let rendered = parse_rendered(&rendered)
@@ -80,17 +86,14 @@ impl Ready {
         if !wrong.is_empty() {
             return Err(never(format!("{to} is not installed with these options: {}", wrong.join("; "))));
         }
-        let before = present.options.clone().unwrap_or(Value::Null);
-        let options = self.options(present.options.as_ref());
+        let unknown = present.options.is_none();
         let mut result = Map::new();
         let none = Value::from("(default)");
         let side = |value: &Option<Value>| to_text(value.as_ref().unwrap_or(&none));
         let told = |one: &crate::cluster::dcos::Difference| {
             Value::from(format!("{}: {} → {}", one.path, side(&one.before), side(&one.after)))
         };
-        let empty = Value::Object(Map::new());
-        let base = if before.is_null() { &empty } else { &before };
-        result.insert("changes".to_owned(), differences(base, &options).iter().map(told).collect());
+        result.insert("changes".to_owned(), differences(&base, &options).iter().map(told).collect());
         let left = Value::Object(present.environment);
         let right = Value::Object(rendered.environment);
         result.insert("environment".to_owned(), differences(&left, &right).iter().map(told).collect());
@@ -98,10 +101,10 @@ impl Ready {
         result.insert("to".to_owned(), Value::from(to.as_str()));
         result.insert("elasticsearch".to_owned(), Value::from(to.elasticsearch()));
         result.insert("elasticsearch_from".to_owned(), Value::from(from.elasticsearch()));
-        result.insert("same".to_owned(), Value::from(way == Direction::Same && differences(base, &options).is_empty()));
+        result.insert("same".to_owned(), Value::from(same));
         result.insert("options".to_owned(), options);
         result.insert("tasks".to_owned(), running.map_or(Value::Null, Value::from));
-        if before.is_null() {
+        if unknown {
             let warning = "the app has no stored options: what you don't give goes back to its default";
             result.insert("warnings".to_owned(), Value::from(vec![warning]));
         }
@@ -109,7 +112,7 @@ impl Ready {
     }
 
     /// Nothing is out, and the first deployment is marked as done.
-    fn idle(&self, answers: &[Answer], memory: &mut Value, elapsed: Duration) -> Result<(), Blind> {
+    fn idle(&self, answers: &[Answer], memory: &mut Value, elapsed: Duration, way: Direction) -> Result<(), Blind> {
         let plan = |at: usize, name: &str| -> Result<Plan, Blind> {
             let answer = answers.get(at).ok_or_else(|| Blind::NotYet("nothing was asked".to_owned()))?;
             let reply =
@@ -132,6 +135,20 @@ impl Ready {
         };
         if let Some(why) = open(&recovery) {
             return Err(Blind::NotYet(format!("recovery is at work: {why}")));
+        }
+        if matches!(way, Direction::Down | Direction::DownElasticsearch) {
+            // The way back leads out of the middle of a roll, while no node is out, and to an older Elasticsearch while none is done.
+            if let Some(step) = deploy.in_flight().first() {
+                return Err(Blind::NotYet(format!("{} is {}", step.pod(), step.status)));
+            }
+            let done = deploy.steps().find(|(_, step)| step.status.word() == "COMPLETE");
+            return match done.filter(|_| way == Direction::DownElasticsearch) {
+                Some((_, step)) => Err(Blind::Never(Failure::new(format!(
+                    "{} is COMPLETE: it has run the newer Elasticsearch, and there is no way back for its data",
+                    step.pod()
+                )))),
+                None => Ok(()),
+            };
         }
         if let Some(why) = open(&deploy) {
             *memory = Value::Null;

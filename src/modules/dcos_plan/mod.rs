@@ -34,6 +34,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         .default("shown"),
         Opt::new("plan", OptKind::Text, "the plan's name").default("deploy"),
         Opt::new("node", OptKind::Text, "the node, by pod (`data-0`), task (`data-0-node`) or step (`data-0:[node]`)"),
+        Opt::new("addresses", OptKind::Bool, "whether `shown` asks where each node is, too").default("false"),
         Opt::new("task", OptKind::Text, "the id of the task that `complete` must not find any more"),
         Opt::new("within", OptKind::Duration, "for how long to wait for it"),
         Opt::new("every", OptKind::Duration, "pause between two looks; 100 ms for `interrupted`, else 0.5 s"),
@@ -117,6 +118,6 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
         }
         "launched" => Bound::Gate(Box::new(show::Launched { asked })),
         "idle" => Bound::Gate(Box::new(show::Idle { asked })),
-        _ => Bound::Gate(Box::new(show::Shown { asked })),
+        _ => Bound::Gate(Box::new(show::Shown { asked, addresses: arguments.flag("addresses") })),
     })
 }

@@ -5,13 +5,27 @@ use std::time::Duration;
 use super::Asked;
 use super::sight::{Blind, Sight};
 use crate::base::{Map, Value};
-use crate::cluster::dcos::{Node, Status, gate, node, render_tree};
+use crate::cluster::dcos::{Node, Status, gate, http_endpoints, node, parse_endpoint, render_tree};
+use crate::modules::dcos_api::{Api, Ask};
 use crate::modules::{Answer, Failure, Gate, Question, Timing, Verdict};
 
 /// `state: shown`.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) asked: Asked,
+    /// Whether it asks where each node is.
+    pub(super) addresses: bool,
+}
+
+impl Shown {
+    /// The answer with the names of endpoints: the list of texts among all answers.
+    fn names(answers: &[Answer]) -> Option<(usize, Vec<String>)> {
+        answers.iter().enumerate().find_map(|(at, answer)| {
+            let reply = Api::heard(answer).ok()?;
+            let names = http_endpoints(&reply.body);
+            (reply.status() == 200 && !names.is_empty()).then_some((at, names))
+        })
+    }
 }
 
 /// `state: idle`.
@@ -57,14 +71,45 @@ impl Gate for Shown {
     }
 
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
-        self.asked.everything(answers)
+        let ask = |ask: &Ask| self.asked.api.ask(ask);
+        let more = self.asked.everything(answers);
+        if !more.is_empty() || !self.addresses {
+            return more;
+        }
+        match Self::names(answers) {
+            None if self.asked.see(answers).is_ok() && !answers.is_empty() => vec![ask(&Ask::Endpoints)],
+            Some((at, names)) if at + 1 == answers.len() => {
+                names.into_iter().map(|name| ask(&Ask::Endpoint(name))).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn judge(&self, answers: &[Answer], _memory: &mut Value, _elapsed: Duration) -> Verdict {
-        match self.asked.see(answers) {
-            Ok(sight) => Verdict::Ready(self.asked.result(&sight)),
-            Err(why) => blind(why),
+        let sight = match self.asked.see(answers) {
+            Ok(sight) => sight,
+            Err(why) => return blind(why),
+        };
+        let mut result = self.asked.result(&sight);
+        if self.addresses {
+            let mut found = std::collections::BTreeMap::new();
+            let (at, _) = Self::names(answers).unwrap_or((answers.len(), Vec::new()));
+            for reply in answers.iter().skip(at + 1).filter_map(|answer| Api::heard(answer).ok()) {
+                found.extend(parse_endpoint(&reply.body));
+            }
+            for node in result.get_mut("nodes").and_then(Value::as_array_mut).into_iter().flatten() {
+                let name = node.get("node").and_then(Value::as_str).unwrap_or_default().to_owned();
+                let Some(address) = found.get(&name) else {
+                    return Verdict::NotYet(format!("the scheduler does not say where {name} is"));
+                };
+                let (host, port) = address.rsplit_once(':').unwrap_or((address, "9200"));
+                if let Some(node) = node.as_object_mut() {
+                    node.insert("address".to_owned(), Value::from(host));
+                    node.insert("port".to_owned(), port.parse::<u16>().map_or(Value::Null, Value::from));
+                }
+            }
         }
+        Verdict::Ready(result)
     }
 }
 

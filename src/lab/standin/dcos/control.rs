@@ -106,7 +106,7 @@ impl World {
         Response::json(
             200,
             &json!({"history": self.history, "most_out": self.most_out, "tasks": tasks, "uninstalled": self.uninstalled,
-                "interrupted": interrupted, "crash": self.crash, "marked": self.marked}),
+                "interrupted": interrupted, "crash": self.crash, "marked": self.marked, "allocates": self.elastic.allocates()}),
         )
     }
 }

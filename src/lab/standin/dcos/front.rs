@@ -89,6 +89,23 @@ fn scheduler(world: &mut World, rest: &str, request: &Request, now: Instant) -> 
             "text/html;charset=iso-8859-1",
             "<html><title>Error 405 Method Not Allowed</title></html>",
         ),
+        ("GET", ["endpoints"]) => {
+            let suffix = if own.era == Era::Guide { "" } else { "-http" };
+            let kinds = ["coordinator", "data", "ingest", "master"];
+            Response::json(200, &kinds.iter().map(|kind| format!("{kind}{suffix}")).collect())
+        }
+        ("GET", ["endpoints", name]) => {
+            let kind = name.trim_end_matches("-http");
+            let own: Vec<&String> = world.tasks.keys().filter(|pod| pod.starts_with(kind)).collect();
+            let port = |pod: &String| world.elastic.ports.get(pod).copied().unwrap_or_default();
+            let address: Vec<String> = own.iter().map(|pod| format!("127.0.0.1:{}", port(pod))).collect();
+            let dns = |pod: &&String| format!("{pod}-node.elastic.autoip.dcos.thisdcos.directory:{}", port(pod));
+            let dns: Vec<String> = own.iter().map(dns).collect();
+            Response::json(
+                200,
+                &json!({"address": address, "dns": dns, "vip": format!("{kind}.elastic.l4lb.thisdcos.directory:9200")}),
+            )
+        }
         ("GET", ["pod", "status"]) if own.era != Era::Guide => answers::pods(world),
         ("GET", ["pods", pod, "info"]) if own.era == Era::Guide => answers::pod_info(world, pod),
         _ => Response::new(

@@ -7,6 +7,7 @@
 mod answers;
 mod commands;
 mod control;
+mod elastic;
 mod front;
 mod nodes;
 mod packages;
@@ -36,7 +37,7 @@ const TICK: Duration = Duration::from_millis(5);
 pub(crate) fn run(address: SocketAddr, setup: &Setup, listening: impl FnOnce(SocketAddr)) -> Result<(), String> {
     let world = Arc::new(Mutex::new(World::new(setup, Instant::now())?));
     let listener = std::net::TcpListener::bind(address).map_err(|error| format!("{address}: {error}"))?;
-    listening(listener.local_addr().unwrap_or(address));
+    elastic::listen(&world);
     let moved = Arc::clone(&world);
     std::thread::spawn(move || {
         loop {
@@ -44,6 +45,7 @@ pub(crate) fn run(address: SocketAddr, setup: &Setup, listening: impl FnOnce(Soc
             moved.lock().unwrap_or_else(PoisonError::into_inner).tick(Instant::now());
         }
     });
+    listening(listener.local_addr().unwrap_or(address));
     for stream in listener.incoming().flatten() {
         let world = Arc::clone(&world);
         std::thread::spawn(move || serve(stream, &world));

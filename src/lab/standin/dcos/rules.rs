@@ -12,6 +12,7 @@ use super::world::{Recovery, Scheduler, World};
 impl World {
     pub(super) fn tick(&mut self, now: Instant) {
         self.deployments.retain(|(_, end)| *end > now);
+        self.tick_elastic(now);
         if self.app.is_none() {
             // Its process ends with its app; its tasks go on.
             self.scheduler = None;

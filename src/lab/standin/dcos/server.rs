@@ -113,6 +113,19 @@ pub(super) fn serve(mut stream: TcpStream, world: &Mutex<World>) {
         std::thread::sleep(whim.after);
         return;
     }
+    write(&mut stream, response);
+}
+
+/// Answers one request by a function; nothing is said where there is no answer.
+pub(super) fn exchange(mut stream: TcpStream, answer: impl FnOnce(&Request) -> Option<Response>) {
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
+    let _ = stream.set_nodelay(true);
+    if let Some(response) = read(&stream).and_then(|request| answer(&request)) {
+        write(&mut stream, response);
+    }
+}
+
+fn write(stream: &mut TcpStream, response: Response) {
     let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, response.reason);
     let length = ("Content-Length", response.body.len().to_string());
     let kind = (!response.kind.is_empty()).then(|| ("Content-Type", response.kind.to_owned()));

@@ -112,6 +112,7 @@ pub(super) struct World {
     /// What the target was before; for errors of the configuration.
     pub(super) counts: BTreeMap<&'static str, usize>,
     pub(super) user: String,
+    pub(super) elastic: super::elastic::Cluster,
 }
 
 impl World {
@@ -140,6 +141,7 @@ impl World {
             numbers: 0,
             counts: BTreeMap::new(),
             user: String::new(),
+            elastic: super::elastic::Cluster::default(),
         };
         let app = App { package, json };
         for (_, pods) in app.pods() {
