@@ -128,6 +128,8 @@ fn an_edit_reaches_the_file_unless_someone_else_was_there() {
 
 /// Modules whose hosts must be a cluster: they are tested with the rehearsal of one.
 const OF_A_CLUSTER: &[&str] = &[
+    "dcos_package",
+    "dcos_plan",
     "elastic_allocation",
     "elastic_facts",
     "elastic_flush",

@@ -247,8 +247,8 @@ impl State for Allocation {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{Fixture, HOST, bind};
     use super::*;
+    use crate::modules::fixture::{Fixture, HOST, bind};
 
     fn allocation(arguments: Value) -> Box<dyn State> {
         let mut here = Fixture::default();

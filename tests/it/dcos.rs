@@ -3,7 +3,6 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -46,15 +45,6 @@ impl Dcos {
     fn count(&self, what: &str) -> usize {
         let seen = self.history();
         seen["history"].as_array().expect("a list").iter().filter(|one| one["what"] == what).count()
-    }
-
-    #[track_caller]
-    fn until(&self, what: &str, holds: impl Fn(&Value) -> bool) {
-        let end = Instant::now() + Duration::from_secs(30);
-        while !holds(&self.history()) {
-            assert!(Instant::now() < end, "{what}: {}", self.history());
-            std::thread::sleep(Duration::from_millis(10));
-        }
     }
 }
 

@@ -23,16 +23,16 @@ mod tree;
 
 pub(crate) use app::{App, deployments, parse_app, running_tasks};
 pub(crate) use cli::cli_answer;
-pub(crate) use cosmos::{Described, Kind, complaint, describe_body, install_body, parse_described, parse_rendered};
+pub(crate) use cosmos::{Kind, complaint, describe_body, install_body, parse_described, parse_rendered};
 pub(crate) use gate::{Gate, Node, gate, node};
 pub(crate) use heard::{Heard, Said, said};
 pub(crate) use options::{Difference, differences, merge};
-pub(crate) use package::{Direction, PackageVersion, direction, path};
-pub(crate) use plan::{Phase, Plan, Step, parse_plan};
+pub(crate) use package::{Direction, PackageVersion, direction};
+pub(crate) use plan::Plan;
 pub(crate) use pods::{Task, http_endpoints, parse_endpoint, parse_tasks};
 pub(crate) use status::Status;
 pub(crate) use strategy::{crashes, refuses};
-pub(crate) use tree::{parse_tree, render_tree};
+pub(crate) use tree::render_tree;
 
 #[cfg(test)]
 mod recorded;

@@ -76,14 +76,6 @@ impl Plan {
     pub(crate) fn is_complete(&self) -> bool {
         self.errors.is_empty() && self.steps().all(|(_, step)| step.status == Status::Complete)
     }
-
-    /// What tells one start of the scheduler from another: the ids of its phases and steps.
-    pub(crate) fn identity(&self) -> String {
-        let ids = self.phases.iter().flat_map(|phase| {
-            std::iter::once(phase.id.as_str()).chain(phase.steps.iter().map(|step| step.id.as_str()))
-        });
-        ids.filter(|id| !id.is_empty()).collect::<Vec<_>>().join(" ")
-    }
 }
 
 /// Reads a plan's JSON.

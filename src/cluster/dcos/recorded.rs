@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::plan::Step;
+use super::tree::parse_tree;
 use super::*;
 
 /// A recorded answer, taken apart.

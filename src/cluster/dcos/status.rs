@@ -63,11 +63,6 @@ impl Status {
     pub(crate) fn is_in_flight(&self) -> bool {
         !matches!(self, Self::Complete | Self::Waiting | Self::Pending)
     }
-
-    /// Whether a step with it was launched and is not done.
-    pub(crate) fn is_launched(&self) -> bool {
-        matches!(self, Self::Starting | Self::Started)
-    }
 }
 
 impl fmt::Display for Status {

@@ -2,6 +2,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::package::path;
+use super::tree::parse_tree;
 use super::*;
 
 fn heard(status: u16, kind: &'static str, body: &'static str) -> Heard<'static> {

@@ -210,9 +210,9 @@ pub(super) fn sum(children: &[Shown], candidates: &[Shown], interrupted: bool, e
         InProgress
     } else if any(candidates, Waiting) {
         Waiting
-    } else if any(candidates, InProgress) {
-        InProgress
-    } else if any(children, Complete) && candidates.iter().any(|one| matches!(one, Pending | Starting | Started)) {
+    } else if any(candidates, InProgress)
+        || any(children, Complete) && candidates.iter().any(|one| matches!(one, Pending | Starting | Started))
+    {
         InProgress
     } else if any(candidates, Pending) {
         Pending

@@ -95,14 +95,15 @@ impl World {
                 let waited = now.saturating_duration_since(step.since);
                 match step.held {
                     Held::Pending if now < scheduler.next || waited < self.seconds(0.4) => {}
-                    Held::Pending | Held::Prepared if alive => {
-                        // A running task is killed first.
-                        if step.held == Held::Pending || waited >= self.seconds(0.4) {
-                            let pod = step.pod.clone();
-                            (step.held, step.since) = (Held::Prepared, now);
-                            self.kill(&pod, Life::Killed, now);
-                        }
+                    // A running task is killed first.
+                    Held::Pending | Held::Prepared
+                        if alive && (step.held == Held::Pending || waited >= self.seconds(0.4)) =>
+                    {
+                        let pod = step.pod.clone();
+                        (step.held, step.since) = (Held::Prepared, now);
+                        self.kill(&pod, Life::Killed, now);
                     }
+                    Held::Prepared if alive => {}
                     Held::Pending => (step.held, step.since) = (Held::Prepared, now),
                     Held::Prepared
                         if waited >= self.seconds(0.6) && !step.declined && !self.held.contains(&step.pod) =>

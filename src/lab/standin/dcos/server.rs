@@ -130,7 +130,7 @@ fn write(stream: &mut TcpStream, response: Response) {
     let length = ("Content-Length", response.body.len().to_string());
     let kind = (!response.kind.is_empty()).then(|| ("Content-Type", response.kind.to_owned()));
     for (name, value) in kind.into_iter().chain(response.more).chain([length, ("Connection", "close".to_owned())]) {
-        head += &format!("{name}: {value}\r\n");
+        let _ = std::fmt::Write::write_fmt(&mut head, format_args!("{name}: {value}\r\n"));
     }
     let _ = stream.write_all(format!("{head}\r\n{}", response.body).as_bytes());
 }
