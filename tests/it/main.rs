@@ -21,6 +21,7 @@ mod lab;
 mod lock;
 mod looking;
 mod mesos;
+mod mesos_hops;
 mod mesos_modules;
 mod modules;
 mod planned;
