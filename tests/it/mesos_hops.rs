@@ -1,6 +1,7 @@
 //! Mesos from 0.11 to 0.15, hop by hop, on rehearsal clusters of three masters and five slaves with tasks: what ids and tasks come to is
 //! beside what was measured on real daemons. The hop from 0.13 to 0.14 has its own file.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Output};
@@ -61,6 +62,7 @@ const SLAVES: [u32; 5] = [11, 12, 13, 14, 15];
 struct Cluster {
     lab: Lab,
     home: tempfile::TempDir,
+    runs: Cell<u32>,
 }
 
 /// Ids of slaves, and running tasks with their slaves, by the leader's word.
@@ -74,7 +76,12 @@ impl Cluster {
             .replace("RELEASES", &releases.join(", "))
             .replace("FLAGS", flags)
             .replace("SCHEDULER", scheduler);
-        Cluster { lab: Lab::up(number, TIME, &text), home: tempfile::tempdir().expect("a folder") }
+        Cluster { lab: Lab::up(number, TIME, &text), home: tempfile::tempdir().expect("a folder"), runs: Cell::new(0) }
+    }
+
+    /// Another state folder: what halted in it does not hold up the next run.
+    fn afresh(&self) {
+        self.runs.set(self.runs.get() + 1);
     }
 
     /// Waits until so many tasks run on five slaves.
@@ -94,7 +101,7 @@ impl Cluster {
             .args(words)
             .arg("-i")
             .arg(self.lab.inventory())
-            .args(["--state", "state"])
+            .args(["--state", &format!("state{}", self.runs.get())])
             .output();
         done.expect("stagger runs")
     }
@@ -163,6 +170,7 @@ fn from_0_11_slaves_go_first_and_every_task_is_lost_once() {
     assert!(text.contains("slaves come first in the hop to 0.12.1, and s1, s2, s3, s4, s5 not upgraded yet"), "{text}");
     assert!(cluster.process("m1", "mesos-master").contains("/opt/mesos-0.11.0/"), "it was not touched");
 
+    cluster.afresh();
     let text = cluster.done(book, &[]);
     assert_eq!(lost(&text), before.1.len(), "{text}");
     let after = cluster.settled(0);
@@ -188,6 +196,7 @@ fn from_0_12_the_hierarchy_of_cgroups_is_renamed_and_a_missing_one_written_out()
     let (code, text) = cluster.hop(book, &["--limit", "s1", "--skip-tags", "schedulers"]);
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("masters come first in the hop to 0.13.0"), "{text}");
+    cluster.afresh();
     let text = cluster.done(book, &[]);
     assert!(lost(&text) >= before.1.len(), "{text}");
     cluster.all_run("0.13.0", "--zk=", "--cgroups_hierarchy=");
@@ -208,6 +217,7 @@ fn to_0_15_credentials_come_first_and_no_task_is_lost() {
     assert_eq!(code, 2, "{text}");
     assert!(text.contains("in the first phase none has"), "{text}");
 
+    cluster.afresh();
     // A framework that never authenticates: halted before the flag, and it goes on once it does.
     let (code, text) = cluster.hop(book, &["-e", "{\"scheduler_credential\": []}"]);
     assert_eq!(code, 2, "{text}");
@@ -219,6 +229,7 @@ fn to_0_15_credentials_come_first_and_no_task_is_lost() {
     assert_eq!(between.0, before.0, "each slave has its id");
     assert!(before.1.iter().all(|task| between.1.contains(task)), "{before:?} {between:?}");
 
+    cluster.afresh();
     // The scheduler's next life launches its tasks anew beside those of the last one.
     let text = cluster.done(book, &["--limit", "masters:schedulers"]);
     assert!(!text.contains("s3cret"), "{text}");
@@ -265,5 +276,5 @@ fn all_hops_go_by_one_command_and_it_says_where_it_stands() {
     assert!(code == 0 && text.contains("nothing is to be done"), "{code} {text}");
     let (code, text) = upgrade(&["--to", "0.14.2", "--yes"]);
     assert!(code == 65 && text.contains("0.14.2 is older"), "{code} {text}");
-    assert!(fs::read_dir(cluster.home.path().join("state/playbooks")).expect("playbooks").next().is_some());
+    assert!(fs::read_dir(cluster.home.path().join("state0/playbooks")).expect("playbooks").next().is_some());
 }

@@ -77,8 +77,8 @@ fn mesos(request: &UpgradeRequest, state: &StateFolder) -> Result<Exit, Refusal>
         if exit != Exit::Ok {
             super::complain(&format!(
                 "\nhop {number} of {total}, {} to {}, did not come to its end: nothing of the later hops was begun. When what it says is \
-                 put right, go on with `stagger resume` where it stopped, or give the same command again: what is done is seen and left \
-                 alone\n",
+                 put right, go on with `stagger resume` where it stopped, then give the same command again; or give that run up with \
+                 `stagger abort` first: what is done is seen and left alone\n",
                 leg.hop.from, leg.to
             ));
             return Ok(exit);
