@@ -389,7 +389,8 @@ fn compare_bodies(lab: &Lab, version: &str) {
                 .collect()
         };
         assert_eq!(plain(&ours), plain(&recorded));
-    } else {
+    } else if version == "0.14.2" {
+        // 0.15.0's was recorded while no framework was there.
         same_shape(version, "master-roles.json", &get(leading, 5050, "/master/roles.json"));
     }
 }
