@@ -199,6 +199,9 @@ fn alone_it_prints_a_short_help() {
       replay     Show a run again from its journal
       show       What a run did, and what is left to do on a host, to go on by hand
       lock       Who has which host, and breaking what a dead run left there
+      doc        Modules, keywords, filters and tests: what there is
+      lint       What of playbooks, roles and inventories works here, without a host
+      vault      Encrypt and decrypt files and values, as ansible-vault does
       lab        Rehearsal hosts on this machine
       help       Print this message or the help of the given subcommand(s)
 
