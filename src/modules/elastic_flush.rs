@@ -61,6 +61,11 @@ impl State for Flush {
         self.ring.questions(answers)
     }
 
+    fn lasts(&self) -> bool {
+        // The next write ends it.
+        false
+    }
+
     fn looked(&self, answers: &[Answer], _memory: &mut Value) -> Looked {
         match self.ring.seen(answers) {
             Ok(seen) => {

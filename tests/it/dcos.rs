@@ -117,3 +117,29 @@ fn the_gate_lets_one_node_through_in_every_era() {
         assert!(again.out.contains("its task is the one from before"), "{}", again.out);
     }
 }
+
+/// The playbook's run on a DC/OS of its own, killed when a node was let through and the gate is open behind it.
+fn killed_with_the_gate_open() -> (Place, Dcos) {
+    let place = place();
+    let dcos = Dcos::up(&place, &["--package", "3.1.2-7.6.0"]);
+    let hosts =
+        format!("all:\n  hosts:\n    localhost: {{ansible_connection: local}}\n  vars:\n    dcos_url: {}\n", dcos.url);
+    place.write("hosts.yml", &hosts);
+    let playbook = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/elastic-dcos/upgrade.yml");
+    let words = ["run", playbook, "-i", "hosts.yml", "-e", "elastic_package=3.2.0-7.9.3"];
+    let mut run = place.start("stagger", &words);
+    run.until_said("continue plan deploy: data-0 is taken");
+    run.signal("KILL");
+    run.end(20);
+    (place, dcos)
+}
+
+#[test]
+fn what_is_given_up_with_the_gate_open_has_it_closed_and_allocation_back() {
+    let (place, dcos) = killed_with_the_gate_open();
+    let said = place.call("stagger", &["abort"]);
+    let seen = dcos.history();
+    assert!(said.out.contains("taken back: data-0  continue"), "{}", said.whole(&place));
+    assert!(said.out.contains("taken back: data-0  switch allocation off"), "{}", said.whole(&place));
+    assert_eq!((&seen["interrupted"], &seen["most_out"]), (&json!(true), &json!(1)), "{seen}");
+}
