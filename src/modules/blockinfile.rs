@@ -3,7 +3,7 @@
 //! The edit is a pure function on bytes, as Ansible's is: a marker counts where it is a whole line ended by `\n`, and lines end
 //! wherever Python's `splitlines` ends them.
 
-use super::host_file::{Edit, KEEP, Wanted, file_options, file_subject, finish_with_look};
+use super::host_file::{Edit, KEEP, file_options, file_subject, finish_with_look};
 use super::python_regex::{Flags, Pattern, from_bytes};
 use super::{Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, Rule, State};
 use crate::base::{Map, Output, Script};
@@ -97,13 +97,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
         block.push(b'\n');
     }
     Ok(Bound::State(Box::new(BlockInFile {
-        edit: Edit {
-            path: arguments.required("path"),
-            wanted: Wanted::of(arguments),
-            backup: arguments.flag("backup"),
-            validate: arguments.text("validate"),
-            diff: here.wants_diff(),
-        },
+        edit: Edit::of(arguments, here),
         present: arguments.text("state").as_deref() != Some("absent"),
         block: split_lines(&block),
         begin: marker(&arguments.required("marker_begin")),

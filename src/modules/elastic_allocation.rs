@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::elastic_look::{API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, USER, VALIDATE};
+use super::elastic_look::{Ring, with_ring};
 use super::{
     Act, Answer, Applied, Arguments, Bound, Change, Controller, Diff, Failure, Looked, ModuleSpec, Opt, OptKind,
     Question, State, Step, Timing, Verdict,
 };
-use crate::base::{Map, Output, Script, Value, to_text};
+use crate::base::{Map, Output, Value, to_text};
 use crate::cluster::elastic::{ENABLE, Enable, Version, api, failure_text};
 
 /// The module's table.
@@ -21,7 +21,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "elastic_allocation",
     aliases: &[],
     summary: "Switches shard allocation of an Elasticsearch cluster off for a time, and back to its original value",
-    options: &[
+    options: with_ring![
         Opt::new(
             "state",
             OptKind::Choice(&["off", "all", "restored"]),
@@ -31,14 +31,6 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         .default("off"),
         Opt::new("original", OptKind::Mapping, "for `restored`: `persistent` and `transient`, null where it was not set"),
         Opt::new("within", OptKind::Duration, "for how long a cluster without a master is waited for").default("60s"),
-        GROUP,
-        NODE,
-        USER,
-        PASSWORD,
-        API_KEY,
-        SCHEME,
-        CA_PATH,
-        VALIDATE,
     ],
     free_form: None,
     open: false,
@@ -128,10 +120,6 @@ impl Allocation {
 }
 
 impl State for Allocation {
-    fn probe(&self) -> Script {
-        Script::new()
-    }
-
     fn subject(&self) -> String {
         ENABLE.to_owned()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::elastic_look::{API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, Seen, USER, VALIDATE, body};
+use super::elastic_look::{Ring, Seen, body, with_ring};
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Question, Timing, Verdict};
 use crate::base::{Map, Value};
 use crate::cluster::elastic::{ENABLE, order_of, parse_created, tier_name};
@@ -15,7 +15,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "elastic_facts",
     aliases: &[],
     summary: "Asks an Elasticsearch cluster what is, for the variable `elastic`",
-    options: &[GROUP, NODE, USER, PASSWORD, API_KEY, SCHEME, CA_PATH, VALIDATE],
+    options: with_ring![],
     free_form: None,
     open: false,
     rules: &[],

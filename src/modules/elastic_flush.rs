@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::elastic_look::{API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, USER, VALIDATE};
+use super::elastic_look::{Ring, with_ring};
 use super::{
     Act, Answer, Applied, Arguments, Bound, Change, Controller, Failure, Looked, ModuleSpec, Opt, OptKind, Question,
     State, Step, Timing, Verdict,
 };
-use crate::base::{Map, Output, Script, Value, to_text};
+use crate::base::{Map, Output, Value, to_text};
 use crate::cluster::elastic::{api, failure_text, flush_failures, parse_flush};
 
 /// The module's table.
@@ -19,17 +19,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "elastic_flush",
     aliases: &[],
     summary: "Flushes an Elasticsearch cluster before a node is stopped, as well as that goes",
-    options: &[
-        Opt::new("within", OptKind::Duration, "how long it may take").default("2m"),
-        GROUP,
-        NODE,
-        USER,
-        PASSWORD,
-        API_KEY,
-        SCHEME,
-        CA_PATH,
-        VALIDATE,
-    ],
+    options: with_ring![Opt::new("within", OptKind::Duration, "how long it may take").default("2m"),],
     free_form: None,
     open: false,
     rules: &[],
@@ -49,10 +39,6 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
 }
 
 impl State for Flush {
-    fn probe(&self) -> Script {
-        Script::new()
-    }
-
     fn subject(&self) -> String {
         "a flush of the cluster".to_owned()
     }

@@ -46,6 +46,25 @@ pub(super) const CA_PATH: Opt =
 pub(super) const VALIDATE: Opt =
     Opt::new("validate_certs", OptKind::Bool, "whether a node's certificate must be one that is trusted");
 
+/// A module's options: its own, and those that say how the cluster is asked (see [`GROUP`]).
+macro_rules! with_ring {
+    ($($own:expr),* $(,)?) => {{
+        use crate::modules::elastic_look as look;
+        &[
+            $($own,)*
+            look::GROUP,
+            look::NODE,
+            look::USER,
+            look::PASSWORD,
+            look::API_KEY,
+            look::SCHEME,
+            look::CA_PATH,
+            look::VALIDATE,
+        ]
+    }};
+}
+pub(super) use with_ring;
+
 /// A node of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Member {
@@ -341,17 +360,17 @@ pub(super) fn body(answer: Option<&Answer>) -> Result<Vec<u8>, String> {
     }
 }
 
-/// The version of an option.
+/// The version that the option `version` says.
 ///
 /// # Errors
 /// It isn't one.
-pub(super) fn version_option(arguments: &Arguments, name: &str) -> Result<Version, Failure> {
-    Version::parse(&arguments.required(name)).map_err(Failure::new)
+pub(super) fn version_option(arguments: &Arguments) -> Result<Version, Failure> {
+    Version::parse(&arguments.required("version")).map_err(Failure::new)
 }
 
-/// Checks a version where it is written out.
-pub(super) fn check_version(arguments: &Arguments, name: &str) -> Result<(), String> {
-    match arguments.text(name).filter(|text| !text.contains("{{")) {
+/// Checks the option `version` where it is written out.
+pub(super) fn check_version(arguments: &Arguments) -> Result<(), String> {
+    match arguments.text("version").filter(|text| !text.contains("{{")) {
         Some(text) => Version::parse(&text).map(|_| ()),
         None => Ok(()),
     }

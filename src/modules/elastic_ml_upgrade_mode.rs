@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::elastic_look::{API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, USER, VALIDATE};
+use super::elastic_look::{Ring, with_ring};
 use super::{
     Act, Answer, Applied, Arguments, Bound, Change, Controller, Failure, Looked, ModuleSpec, Opt, OptKind, Question,
     State, Step, Timing, Verdict, to_bool,
 };
-use crate::base::{Map, Output, Script, Value};
+use crate::base::{Map, Output, Value};
 use crate::cluster::elastic::{Ml, api, failure_text};
 
 /// The module's table.
@@ -20,18 +20,10 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "elastic_ml_upgrade_mode",
     aliases: &[],
     summary: "Sets machine learning of an Elasticsearch cluster aside for the time of an upgrade, and back",
-    options: &[
+    options: with_ring![
         Opt::new("state", OptKind::Choice(&["on", "off", "restored"]), "restored: as `original` says").default("on"),
         Opt::new("original", OptKind::Mapping, "for `restored`: `enabled`, what it was"),
         Opt::new("within", OptKind::Duration, "how long it may take until all jobs have come to rest").default("2m"),
-        GROUP,
-        NODE,
-        USER,
-        PASSWORD,
-        API_KEY,
-        SCHEME,
-        CA_PATH,
-        VALIDATE,
     ],
     free_form: None,
     open: false,
@@ -74,10 +66,6 @@ impl Now {
 }
 
 impl State for UpgradeMode {
-    fn probe(&self) -> Script {
-        Script::new()
-    }
-
     fn subject(&self) -> String {
         "machine learning's upgrade mode".to_owned()
     }

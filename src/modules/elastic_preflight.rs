@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::elastic_look::{
-    API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, Seen, USER, VALIDATE, body, check_version, version_option,
-};
+use super::elastic_look::{Ring, Seen, body, check_version, version_option, with_ring};
 use super::{
     Answer, Arguments, Bound, Controller, Failure, Folder, Gate, ModuleSpec, Opt, OptKind, Question, TemplateOptions,
     Timing, Verdict,
@@ -25,7 +23,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "elastic_preflight",
     aliases: &[],
     summary: "Checks that an Elasticsearch upgrade can begin: versions, nodes, indices, settings, Java, plugins",
-    options: &[
+    options: with_ring![
         Opt::new("version", OptKind::Text, "the version that is upgraded to").required(),
         Opt::new("config", OptKind::Path, "the elasticsearch.yml that the new version will read")
             .default("/etc/elasticsearch/elasticsearch.yml"),
@@ -36,25 +34,13 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("few_masters", OptKind::Bool, "whether fewer than three masters are accepted, and an outage")
             .default("false"),
         Opt::new("within", OptKind::Duration, "for how long an unsettled cluster is waited for").default("30s"),
-        GROUP,
-        NODE,
-        USER,
-        PASSWORD,
-        API_KEY,
-        SCHEME,
-        CA_PATH,
-        VALIDATE,
     ],
     free_form: None,
     open: false,
     rules: &[],
-    check: Some(check),
+    check: Some(check_version),
     build,
 };
-
-fn check(arguments: &Arguments) -> Result<(), String> {
-    check_version(arguments, "version")
-}
 
 #[derive(Debug)]
 struct Preflight {
@@ -72,7 +58,7 @@ struct Preflight {
 fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure> {
     Ok(Bound::Gate(Box::new(Preflight {
         ring: Ring::of(arguments, here)?,
-        to: version_option(arguments, "version")?,
+        to: version_option(arguments)?,
         config: arguments.required("config"),
         content: new_config(arguments, here)?,
         java_home: arguments.text("java_home").filter(|path| !path.is_empty()),

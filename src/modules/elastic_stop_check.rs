@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use super::elastic_look::{
-    API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, USER, VALIDATE, check_version, version_option,
-};
+use super::elastic_look::{Ring, check_version, version_option, with_ring};
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Value};
 use crate::cluster::elastic::{Refusal, Stop, Version, may_stop};
@@ -17,7 +15,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "elastic_stop_check",
     aliases: &[],
     summary: "Waits until this host's Elasticsearch node may be stopped, or says why it may not",
-    options: &[
+    options: with_ring![
         Opt::new("version", OptKind::Text, "the version that it will run then").required(),
         Opt::new("within", OptKind::Duration, "for how long what passes is waited for").default("60s"),
         Opt::new("may_be_out", OptKind::List, "indices without replicas that may be out meanwhile: names, or `logs-*`"),
@@ -25,25 +23,13 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("few_masters", OptKind::Bool, "whether fewer than three masters are accepted, and an outage")
             .default("false"),
         Opt::new("switched_off", OptKind::Bool, "whether allocation must be off already").default("false"),
-        GROUP,
-        NODE,
-        USER,
-        PASSWORD,
-        API_KEY,
-        SCHEME,
-        CA_PATH,
-        VALIDATE,
     ],
     free_form: None,
     open: false,
     rules: &[],
-    check: Some(check),
+    check: Some(check_version),
     build,
 };
-
-fn check(arguments: &Arguments) -> Result<(), String> {
-    check_version(arguments, "version")
-}
 
 #[derive(Debug)]
 struct StopCheck {
@@ -59,7 +45,7 @@ struct StopCheck {
 fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure> {
     Ok(Bound::Gate(Box::new(StopCheck {
         ring: Ring::of(arguments, here)?,
-        to: version_option(arguments, "version")?,
+        to: version_option(arguments)?,
         within: arguments.duration("within").unwrap_or(Duration::from_secs(60)),
         may_be_out: arguments.list("may_be_out"),
         any_order: arguments.flag("any_order"),

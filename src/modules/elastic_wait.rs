@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use super::elastic_look::{
-    API_KEY, CA_PATH, GROUP, NODE, PASSWORD, Ring, SCHEME, Seen, USER, VALIDATE, check_version, version_option,
-};
+use super::elastic_look::{Ring, Seen, check_version, version_option, with_ring};
 use super::{Answer, Arguments, Bound, Controller, Failure, Gate, ModuleSpec, Opt, OptKind, Question, Timing, Verdict};
 use crate::base::{Map, Script, Value, render_duration};
 use crate::cluster::elastic::{Version, joined, recovered, why_it_ended};
@@ -17,30 +15,18 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
     name: "elastic_wait",
     aliases: &[],
     summary: "Waits until a started Elasticsearch node has joined, and until the cluster has recovered",
-    options: &[
+    options: with_ring![
         Opt::new("version", OptKind::Text, "the version that this host's node must have joined with").required(),
         Opt::new("recovered", OptKind::Bool, "whether every shard must have its copies back, too").default("false"),
         Opt::new("within", OptKind::Duration, "for how long").default("5m"),
         Opt::new("log", OptKind::List, "files with what the node says, besides the usual ones"),
-        GROUP,
-        NODE,
-        USER,
-        PASSWORD,
-        API_KEY,
-        SCHEME,
-        CA_PATH,
-        VALIDATE,
     ],
     free_form: None,
     open: false,
     rules: &[],
-    check: Some(check),
+    check: Some(check_version),
     build,
 };
-
-fn check(arguments: &Arguments) -> Result<(), String> {
-    check_version(arguments, "version")
-}
 
 #[derive(Debug)]
 struct Wait {
@@ -56,7 +42,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
     Ok(Bound::Gate(Box::new(Wait {
         host: here.host().to_owned(),
         ring: Ring::of(arguments, here)?,
-        to: version_option(arguments, "version")?,
+        to: version_option(arguments)?,
         recovered: arguments.flag("recovered"),
         within: arguments.duration("within").unwrap_or(Duration::from_secs(300)),
         logs: arguments.list("log"),

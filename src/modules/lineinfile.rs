@@ -3,7 +3,7 @@
 //! The edit is a pure function on bytes, since Ansible's is: lines end at `\n`, patterns are matched line by line with the
 //! line's end in it.
 
-use super::host_file::{Edit, KEEP, Wanted, file_options, file_subject, finish_with_look};
+use super::host_file::{Edit, KEEP, file_options, file_subject, finish_with_look};
 use super::python_regex::{Flags, Pattern, from_bytes, to_bytes};
 use super::{Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, Rule, State};
 use crate::base::{Map, Output, Script};
@@ -108,13 +108,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
         (None, Some(text)) => Position::Before(pattern(text)?),
     };
     Ok(Bound::State(Box::new(LineInFile {
-        edit: Edit {
-            path: arguments.required("path"),
-            wanted: Wanted::of(arguments),
-            backup: arguments.flag("backup"),
-            validate: arguments.text("validate"),
-            diff: here.wants_diff(),
-        },
+        edit: Edit::of(arguments, here),
         present,
         matcher,
         line: line.unwrap_or_default().into_bytes(),
@@ -173,12 +167,8 @@ impl State for LineInFile {
         };
         let changed = !message.is_empty();
         let steps = self.edit.steps(&old, &new, changed)?;
-        if old.look.entry().is_some() && self.edit.attributes_differ(&old)? {
-            message = [message.as_str(), "ownership, perms or SE linux context changed"]
-                .into_iter()
-                .filter(|part| !part.is_empty())
-                .collect::<Vec<_>>()
-                .join(" and ");
+        if old.look.entry().is_some() {
+            message = self.edit.told(&old, message)?;
         }
         result.insert("msg".to_owned(), message.into());
         result.insert("backup".to_owned(), "".into());

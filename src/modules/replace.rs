@@ -1,6 +1,6 @@
 //! `replace`: every match of a pattern in a file.
 
-use super::host_file::{Edit, KEEP, Wanted, file_options, file_subject, finish_with_look};
+use super::host_file::{Edit, KEEP, file_options, file_subject, finish_with_look};
 use super::python_regex::{Flags, Pattern, from_bytes, to_bytes};
 use super::{Applied, Arguments, Bound, Change, Controller, Failure, ModuleSpec, Opt, OptKind, State};
 use crate::base::{Map, Output, Script};
@@ -62,13 +62,7 @@ fn build(arguments: &Arguments, here: &dyn Controller) -> Result<Bound, Failure>
         Pattern::compile(section, SECTION).map_err(Failure::new)?;
     }
     Ok(Bound::State(Box::new(Replace {
-        edit: Edit {
-            path: arguments.required("path"),
-            wanted: Wanted::of(arguments),
-            backup: arguments.flag("backup"),
-            validate: arguments.text("validate"),
-            diff: here.wants_diff(),
-        },
+        edit: Edit::of(arguments, here),
         regexp,
         replacement: arguments.text("replace").unwrap_or_default(),
         section,
@@ -143,7 +137,7 @@ impl State for Replace {
         let edited = self
             .replace(&old.content)
             .map_err(|reason| Failure::new(format!("Unable to process replace due to error: {reason}")))?;
-        let (new, mut message) = match edited {
+        let (new, message) = match edited {
             Edited::NoSection => {
                 let pattern = self.section.as_deref().unwrap_or_default();
                 let message = format!("Pattern for before/after params did not match the given file: {pattern}");
@@ -155,11 +149,7 @@ impl State for Replace {
             Edited::New(new, count) => (new, format!("{count} replacements made")),
         };
         let steps = self.edit.steps(&old, &new, !message.is_empty())?;
-        if self.edit.attributes_differ(&old)? {
-            let also = "ownership, perms or SE linux context changed";
-            message = if message.is_empty() { also.to_owned() } else { format!("{message} and {also}") };
-        }
-        result.insert("msg".to_owned(), message.into());
+        result.insert("msg".to_owned(), self.edit.told(&old, message)?.into());
         result.insert("rc".to_owned(), 0.into());
         Ok(Change { steps, result })
     }

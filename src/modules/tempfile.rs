@@ -72,10 +72,6 @@ look result "$path"
 echo end"#;
 
 impl State for TempFile {
-    fn probe(&self) -> Script {
-        Script::new()
-    }
-
     fn steps(&self, _seen: &Output) -> Result<Change, Failure> {
         let script = Script::new()
             .line(LOOK)

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use crate::base::{Node, PlayId, Span, TaskId, to_text};
+use crate::base::{Node, NodeKind, PlayId, Span, TaskId, to_text};
 use crate::modules::ModuleSpec;
 use crate::playbook::RoleWish;
 use crate::template::Expression;
@@ -81,6 +81,13 @@ pub(crate) struct Play {
     pub(crate) only: Option<Arc<Vec<String>>>,
     /// The number of tasks, handlers and gates left out.
     pub(crate) task_count: u32,
+}
+
+impl Play {
+    /// Whether it says something of an option.
+    pub(crate) fn says(&self, option: &str) -> bool {
+        self.options.get(option).is_some_and(|node| !matches!(node.kind, NodeKind::Null))
+    }
 }
 
 /// What is run one after another.

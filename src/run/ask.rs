@@ -12,7 +12,7 @@ use super::host::Host;
 use super::render::Room;
 use crate::base::Value;
 use crate::event::{EventKind, Status};
-use crate::modules::{Answer, Failure, Gate, HttpRequest, HttpResponse, Question, Verdict, Znode};
+use crate::modules::{Answer, Failure, Gate, HttpRequest, HttpResponse, Question, Timing, Verdict, Znode};
 use crate::transport::{Command, Connection, Stream, http, zookeeper};
 
 /// How long a connection from here may take before the way through the host is tried.
@@ -21,6 +21,9 @@ const DIRECT: Duration = Duration::from_secs(2);
 /// How often a gate is asked at most, at its own pace, where it is only looked at whether it still holds: some want two equal
 /// readings before they believe one, and one lost answer is no verdict.
 const GLANCES: u32 = 3;
+
+/// The shortest pause between two looks.
+const SHORTEST: Duration = Duration::from_millis(10);
 
 impl HostTask {
     /// Asks until it holds, can't hold any more, or the time is over.
@@ -50,24 +53,41 @@ impl HostTask {
             if self.glance && looks >= GLANCES {
                 return Acted::failed(Failure::new(why));
             }
-            let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
             if !self.glance {
-                self.run.bus.emit(EventKind::Waiting {
-                    key: self.key.clone(),
-                    host: self.host.name.clone(),
-                    module: self.task.module.name.to_owned(),
-                    why: why.clone(),
-                    waited: millis(elapsed),
-                    within: millis(timing.within),
-                });
+                self.say_waiting(&why, elapsed, timing.within);
             }
             if elapsed >= timing.within {
                 return Acted::failed(gate.expired(&why, elapsed));
             }
-            let left = timing.within.saturating_sub(elapsed);
-            if !self.pause(timing.every.min(left).max(Duration::from_millis(10))).await {
-                return Acted::failed(Failure::new(format!("interrupted while it waited: {why}")));
+            if let Err(failure) = self.until_next_look(&timing, elapsed, &why).await {
+                return Acted::failed(failure);
             }
+        }
+    }
+
+    /// Says why a task waits: for how long it has, and may.
+    pub(super) fn say_waiting(&self, why: &str, waited: Duration, within: Duration) {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        self.run.bus.emit(EventKind::Waiting {
+            key: self.key.clone(),
+            host: self.host.name.clone(),
+            module: self.task.module.name.to_owned(),
+            why: why.to_owned(),
+            waited: millis(waited),
+            within: millis(within),
+        });
+    }
+
+    /// The pause between two looks.
+    ///
+    /// # Errors
+    /// The run is cut off.
+    pub(super) async fn until_next_look(&self, timing: &Timing, elapsed: Duration, why: &str) -> Result<(), Failure> {
+        let left = timing.within.saturating_sub(elapsed);
+        if self.pause(timing.every.min(left).max(SHORTEST)).await {
+            Ok(())
+        } else {
+            Err(Failure::new(format!("interrupted while it waited: {why}")))
         }
     }
 

@@ -78,7 +78,7 @@ impl HostTask {
                     begun = true;
                     lost_since = None;
                     pause = Duration::from_millis(500);
-                    self.say(&format!("runs for {}", render_duration(elapsed)), elapsed, within);
+                    self.say_waiting(&format!("runs for {}", render_duration(elapsed)), elapsed, within);
                     if self.run.interrupt.hard.is_cancelled() {
                         return Err(Lost::Unknown(
                             "interrupted; it goes on on the host, and a resumed run meets it again".to_owned(),
@@ -118,7 +118,7 @@ impl HostTask {
             if !passing || cut_off || away >= PATIENCE.min(within) {
                 return Err(if begun { Lost::InFlight(reason) } else { Lost::NotStarted(reason) });
             }
-            self.say(&format!("the line is cut, it may go on: {reason}"), away, PATIENCE.min(within));
+            self.say_waiting(&format!("the line is cut, it may go on: {reason}"), away, PATIENCE.min(within));
             self.pause(pause).await;
             pause = (pause * 2).min(PAUSE);
         }
@@ -129,18 +129,6 @@ impl HostTask {
         // An earlier try of the same task has the same name: its end is known and written down, and must not be taken for this one's.
         self.run.sweep(&self.target, Some((way, connection.as_ref()))).await?;
         step.attach(connection.as_ref(), true, WAIT).await
-    }
-
-    fn say(&self, why: &str, waited: Duration, within: Duration) {
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.run.bus.emit(EventKind::Waiting {
-            key: self.key.clone(),
-            host: self.host.name.clone(),
-            module: self.task.module.name.to_owned(),
-            why: why.to_owned(),
-            waited: millis(waited),
-            within: millis(within),
-        });
     }
 }
 

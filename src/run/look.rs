@@ -1,22 +1,17 @@
 //! States that look by questions: asked until there is something to judge, and after the steps until nothing is missing.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
 
 use super::act::Acted;
 use super::attempt::HostTask;
 use super::connect::Way;
 use crate::base::{Map, Output, Value, render_duration};
-use crate::event::{EventKind, Status};
+use crate::event::Status;
 use crate::modules::{Act, Answer, Applied, Change, Failure, Looked, Question, State, Verdict};
 use crate::transport::Unreachable;
 
 /// How many rounds of questions may be asked in one look.
 const ROUNDS: usize = 16;
-
-/// The shortest pause between two looks.
-const SHORTEST: Duration = Duration::from_millis(10);
 
 impl HostTask {
     /// One look: rounds of questions until there are enough answers.
@@ -127,22 +122,9 @@ impl HostTask {
                 if timing.within.is_zero() { String::new() } else { format!(" (waited {})", render_duration(elapsed)) };
             return Err(Failure::new(format!("{why}{waited}")));
         }
-        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         if !self.glance && !self.quiet {
-            self.run.bus.emit(EventKind::Waiting {
-                key: self.key.clone(),
-                host: self.host.name.clone(),
-                module: self.task.module.name.to_owned(),
-                why: why.to_owned(),
-                waited: millis(elapsed),
-                within: millis(timing.within),
-            });
+            self.say_waiting(why, elapsed, timing.within);
         }
-        let left = timing.within.saturating_sub(elapsed);
-        if self.pause(timing.every.min(left).max(SHORTEST)).await {
-            Ok(())
-        } else {
-            Err(Failure::new(format!("interrupted while it waited: {why}")))
-        }
+        self.until_next_look(&timing, elapsed, why).await
     }
 }

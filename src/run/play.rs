@@ -16,7 +16,7 @@ use super::outcome::HostResult;
 use super::render::{Room, Trouble};
 use super::roles::Roles;
 use super::{Run, render};
-use crate::base::{NodeKind, TaskId, Value, parse_duration, to_text};
+use crate::base::{TaskId, Value, parse_duration, to_text};
 use crate::event::EventKind;
 use crate::inventory::{Order, Strictness};
 use crate::modules::to_bool;
@@ -263,8 +263,7 @@ impl Run {
         let percentage = option("max_fail_percentage").await?.map(|value| to_text(&value));
         let limits = Limits {
             rules: self.options.rules,
-            rolling: window.is_some()
-                || plan.options.get("serial").is_some_and(|node| !matches!(node.kind, NodeKind::Null)),
+            rolling: window.is_some() || plan.says("serial"),
             any_errors_fatal: flag(option("any_errors_fatal").await?, self.options.any_errors_fatal),
             max_fail_percentage: percentage
                 .map(|text| {

@@ -22,7 +22,7 @@ use super::outcome::HostResult;
 use super::past::{Done, Past, Record, unseen};
 use super::render::{Room, Trouble};
 use super::task::{Locals, Rescue, place};
-use crate::base::{NodeKind, PlayId, Value, to_text};
+use crate::base::{PlayId, Value, to_text};
 use crate::event::{Halt, Status, TaskKey};
 use crate::modules::{Bound, Effect, Failure, State};
 use crate::plan::{Play, Task};
@@ -110,7 +110,7 @@ impl Run {
     /// `resume` brings these back.
     pub(super) fn let_wait(&self, play: &Play, names: &[String]) {
         let Some(Resumption { past, .. }) = &self.resumption else { return };
-        let windowed = play.options.get("max_unavailable").is_some_and(|node| !matches!(node.kind, NodeKind::Null));
+        let windowed = play.says("max_unavailable");
         for name in names.iter().filter(|name| past.waits(play.id, name, windowed)) {
             let host = self.hosts.get(name);
             let mut state = host.state();

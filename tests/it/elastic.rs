@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::hermetic::{Place, Said, wait};
+use super::rehearsal::as_root;
 
 /// A node's heap: small, and enough for what is tested.
 const HEAP: &str = "256m";
@@ -111,15 +112,7 @@ impl Nodes {
     /// Runs a script as root on a host.
     #[track_caller]
     fn on(&self, host: &str, script: &str) -> String {
-        let done = Command::new("ssh")
-            .arg("-F")
-            .arg(self.held.path().join("lab/ssh_config"))
-            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-l", "root", host, script])
-            .output()
-            .expect("ssh runs");
-        let text = [done.stdout.as_slice(), done.stderr.as_slice()].map(String::from_utf8_lossy).concat();
-        assert!(done.status.success(), "{host}: {script}: {text}");
-        text
+        as_root(&self.held.path().join("lab"), host, script)
     }
 
     /// Sends a folder of this machine: a host has folders of its own in some places.

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::rehearsal::{as_root, ssh};
+
 /// A rehearsal of this test's own: its folder and its addresses; gone when it is dropped.
 pub(super) struct Lab {
     folder: PathBuf,
@@ -59,22 +61,13 @@ impl Lab {
     }
 
     pub(super) fn ssh(&self, user: &str, host: &str, script: &str) -> (i32, String) {
-        let done = Command::new("ssh")
-            .arg("-F")
-            .arg(self.folder.join("ssh_config"))
-            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-l", user, host, script])
-            .output()
-            .expect("ssh runs");
-        let text = [done.stdout.as_slice(), done.stderr.as_slice()].map(String::from_utf8_lossy).concat();
-        (done.status.code().unwrap_or(-1), text)
+        ssh(&self.folder, user, host, script)
     }
 
     /// Runs a script as root that must succeed.
     #[track_caller]
     pub(super) fn run(&self, host: &str, script: &str) -> String {
-        let (code, text) = self.ssh("root", host, script);
-        assert_eq!(code, 0, "{host}: {script}: {text}");
-        text
+        as_root(&self.folder, host, script)
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -117,15 +117,7 @@ impl Rehearsal {
     /// Runs a script as root by OpenSSH's client, that must succeed.
     #[track_caller]
     pub(crate) fn on(&self, host: &str, script: &str) -> String {
-        let done = Command::new("ssh")
-            .arg("-F")
-            .arg(self.folder().join("ssh_config"))
-            .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-l", "root", host, script])
-            .output()
-            .expect("ssh runs");
-        let text = [done.stdout.as_slice(), done.stderr.as_slice()].map(String::from_utf8_lossy).concat();
-        assert!(done.status.success(), "{host}: {script}: {text}");
-        text
+        as_root(&self.folder(), host, script)
     }
 }
 
@@ -133,4 +125,24 @@ impl Drop for Rehearsal {
     fn drop(&mut self) {
         self.lab(&["down"]);
     }
+}
+
+/// Runs a script on a rehearsal host by OpenSSH's client: its exit code and what it said. `lab` is the rehearsal's folder.
+pub(crate) fn ssh(lab: &Path, user: &str, host: &str, script: &str) -> (i32, String) {
+    let done = Command::new("ssh")
+        .arg("-F")
+        .arg(lab.join("ssh_config"))
+        .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=5", "-l", user, host, script])
+        .output()
+        .expect("ssh runs");
+    let text = [done.stdout.as_slice(), done.stderr.as_slice()].map(String::from_utf8_lossy).concat();
+    (done.status.code().unwrap_or(-1), text)
+}
+
+/// Runs a script as root that must succeed.
+#[track_caller]
+pub(crate) fn as_root(lab: &Path, host: &str, script: &str) -> String {
+    let (code, text) = ssh(lab, "root", host, script);
+    assert_eq!(code, 0, "{host}: {script}: {text}");
+    text
 }

@@ -57,10 +57,6 @@ impl Destroy {
 }
 
 impl State for Destroy {
-    fn probe(&self) -> crate::base::Script {
-        crate::base::Script::new()
-    }
-
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         if !answers.is_empty() {
             return Vec::new();

@@ -27,10 +27,6 @@ impl Install {
 }
 
 impl State for Install {
-    fn probe(&self) -> crate::base::Script {
-        crate::base::Script::new()
-    }
-
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         if answers.is_empty() { vec![self.asked.api.ask(&Ask::App)] } else { Vec::new() }
     }

@@ -59,10 +59,6 @@ impl Complete {
 }
 
 impl State for Complete {
-    fn probe(&self) -> crate::base::Script {
-        crate::base::Script::new()
-    }
-
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         self.asked.everything(answers)
     }

@@ -27,10 +27,6 @@ impl Heal {
 }
 
 impl State for Heal {
-    fn probe(&self) -> crate::base::Script {
-        crate::base::Script::new()
-    }
-
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         self.asked.everything(answers)
     }

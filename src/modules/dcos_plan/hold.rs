@@ -43,10 +43,6 @@ impl Asked {
 }
 
 impl State for Hold {
-    fn probe(&self) -> crate::base::Script {
-        crate::base::Script::new()
-    }
-
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         self.asked.plan_only(answers)
     }

@@ -56,10 +56,6 @@ impl Release {
 }
 
 impl State for Release {
-    fn probe(&self) -> crate::base::Script {
-        crate::base::Script::new()
-    }
-
     fn questions(&self, answers: &[Answer]) -> Vec<Question> {
         self.asked.everything(answers)
     }

@@ -9,7 +9,7 @@ use super::text::{diff, hex_sha256};
 use super::write::{Feed, Write, bytes};
 use super::{Kind, LOOK, Look, Seen};
 use crate::base::{Content, Map, Output, Script, Value};
-use crate::modules::{Act, Change, Failure, Step};
+use crate::modules::{Act, Arguments, Change, Controller, Failure, Step};
 
 /// A file that is edited.
 #[derive(Debug, Clone)]
@@ -50,6 +50,17 @@ look file "$path" && [ -f "$path" ] || { echo end; exit 0; }
 content "$path""#;
 
 impl Edit {
+    /// What a module that edits a file says by its options `path`, `backup` and `validate`, and by those of attributes.
+    pub(crate) fn of(arguments: &Arguments, here: &dyn Controller) -> Self {
+        Self {
+            path: arguments.required("path"),
+            wanted: Wanted::of(arguments),
+            backup: arguments.flag("backup"),
+            validate: arguments.text("validate"),
+            diff: here.wants_diff(),
+        }
+    }
+
     /// The questions.
     pub(crate) fn probe(&self) -> Script {
         self.wanted.ask(Script::new().line(LOOK).set("wanted", &self.path)).line(ASK)
@@ -159,6 +170,18 @@ impl Edit {
         let look = Look::There(after);
         let answer = Foreseen { seen: &old.seen, path: &old.path, look, content: Some(content), sha256: None }.render();
         Some((old.path.clone(), answer))
+    }
+
+    /// What Ansible says of an edit: what became of the content, and of owner, group and mode.
+    ///
+    /// # Errors
+    /// The mode makes no sense.
+    pub(crate) fn told(&self, old: &Old, content: String) -> Result<String, Failure> {
+        if !self.attributes_differ(old)? {
+            return Ok(content);
+        }
+        let also = "ownership, perms or SE linux context changed";
+        Ok(if content.is_empty() { also.to_owned() } else { format!("{content} and {also}") })
     }
 
     /// Whether owner, group or mode differ while the content does not.
