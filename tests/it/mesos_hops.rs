@@ -224,7 +224,9 @@ fn to_0_15_credentials_come_first_and_no_task_is_lost() {
     assert!(text.contains("sleeper: each needs a Credential"), "{text}");
     assert!(text.contains("every framework has authenticated") && lost(&text) == 0, "{text}");
     cluster.all_run("0.15.0", "--credentials=/etc/mesos/credentials", "--checkpoint=true");
-    assert!(!cluster.process("m1", "mesos-master").contains("--authenticate"));
+    for master in ["m1", "m2", "m3"] {
+        assert!(!cluster.process(master, "mesos-master").contains("--authenticate"), "{master}: {text}");
+    }
     let between = ids(&cluster.lab.leader().expect("a leader").1);
     assert_eq!(between.0, before.0, "each slave has its id");
     assert!(before.1.iter().all(|task| between.1.contains(task)), "{before:?} {between:?}");
