@@ -1,4 +1,4 @@
-//! Every command of the README is run here, on hosts with the names that the README gives them.
+//! Every command of the README, and of the one beside the playbooks for Mesos, is run here, on hosts with the names that they give them.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,12 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const README: &str = include_str!("../../README.md");
+const MESOS: &str = include_str!("../../playbooks/mesos/README.md");
 
 /// Fenced blocks of a language, in order.
 fn blocks(language: &str) -> Vec<String> {
+    blocks_of(README, language)
+}
+
+fn blocks_of(text: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut open: Option<Vec<&str>> = None;
-    for line in README.lines() {
+    for line in text.lines() {
         match &mut open {
             None if line == format!("```{language}") => open = Some(Vec::new()),
             Some(lines) if line == "```" => {
@@ -128,7 +133,8 @@ fn every_command_of_the_readme_runs() {
     let makefile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Makefile")).expect("the Makefile");
     fs::write(folder.join("vault.key"), "a vault password\n").expect("a file");
     let mut changed = 0;
-    for line in blocks("console").iter().flat_map(|block| block.lines()) {
+    let commands = [blocks("console"), blocks_of(MESOS, "console")].concat();
+    for line in commands.iter().flat_map(|block| block.lines()) {
         let line = line.strip_prefix("$ ").unwrap_or_else(|| panic!("`{line}` is no command"));
         let words = shlex::split(line).expect("words");
         match words.first().map(String::as_str) {
@@ -153,6 +159,53 @@ fn every_command_of_the_readme_runs() {
         .expect("ssh runs");
     let words = String::from_utf8_lossy(&flag.stdout);
     assert!(words.contains("--log_dir=/srv/log/mesos"), "the slave runs with: {words}");
+}
+
+/// Each row of the guide's table names plays that its playbook has, and tests that are there.
+#[test]
+fn the_table_of_the_guide_names_plays_and_tests_that_there_are() {
+    let tests: String = ["mesos.rs", "mesos_hops.rs", "mesos_faults.rs", "lab.rs"]
+        .iter()
+        .filter_map(|name| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it").join(name)).ok())
+        .collect();
+    let table = MESOS.split("## Each line of the guide").nth(1).expect("the table");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| 0."))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    // Lines of the guide: to 0.12, 0.13, 0.14 and 0.15.
+    let count = |hop: &str| rows.iter().filter(|row| row[0] == hop).count();
+    assert_eq!(["0.12", "0.13", "0.14", "0.15"].map(count), [3, 7, 10, 11]);
+    let mut last = String::new();
+    for row in rows {
+        let [hop, line, steps, _, shown] = row[..] else { panic!("a row with other columns: {row:?}") };
+        let before = format!("0.{}", hop[2..].parse::<u32>().expect("a minor") - 1);
+        let playbook = fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("playbooks/mesos/upgrade-{before}-to-{hop}.yml")),
+        )
+        .expect("a playbook");
+        let plays: Vec<&str> = playbook.lines().filter_map(|line| line.strip_prefix("- name: ")).collect();
+        for step in steps.split(&[',', ';'][..]).map(str::trim).filter_map(|word| word.parse::<u32>().ok()) {
+            let numbers = |play: &str| {
+                let all: Vec<u32> = play
+                    .split(' ')
+                    .filter_map(|word| word.trim_start_matches('"').strip_suffix('.')?.parse().ok())
+                    .collect();
+                (all.first().copied().unwrap_or(0), all.last().copied().unwrap_or(0))
+            };
+            assert!(
+                plays.iter().any(|play| (numbers(play).0..=numbers(play).1).contains(&step)),
+                "{hop}: no play has step {step}: {plays:?}"
+            );
+        }
+        let named: Vec<&str> = shown.split('`').skip(1).step_by(2).filter(|name| !name.contains(' ')).collect();
+        for name in &named {
+            assert!(tests.contains(&format!("fn {name}(")), "{hop}: {line}: there is no test {name}");
+        }
+        assert!(!named.is_empty() || shown.contains("the same") && !last.is_empty() || shown == "–", "{line}: {shown}");
+        last = named.first().map_or(last, |name| (*name).to_owned());
+    }
 }
 
 #[test]
