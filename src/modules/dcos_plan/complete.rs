@@ -11,7 +11,7 @@ use crate::modules::{Answer, Applied, Change, Failure, Looked, Question, State, 
 #[derive(Debug)]
 pub(super) struct Complete {
     pub(super) asked: Asked,
-    /// The id that its task had before; empty when that is not known.
+    /// The id that its task had before; empty when that is not known: then any running task of a node that is COMPLETE will do.
     pub(super) task: String,
     /// How many tasks of it may fail at their start.
     pub(super) launches: usize,

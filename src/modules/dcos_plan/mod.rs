@@ -35,7 +35,7 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
         Opt::new("plan", OptKind::Text, "the plan's name").default("deploy"),
         Opt::new("node", OptKind::Text, "the node, by pod (`data-0`), task (`data-0-node`) or step (`data-0:[node]`)"),
         Opt::new("addresses", OptKind::Bool, "whether `shown` asks where each node is, too").default("false"),
-        Opt::new("task", OptKind::Text, "the id of the task that `complete` must not find any more"),
+        Opt::new("task", OptKind::Text, "the id of the task that `complete` must not find any more; empty where it is not known"),
         Opt::new("within", OptKind::Duration, "for how long to wait for it"),
         Opt::new("every", OptKind::Duration, "pause between two looks; 100 ms for `interrupted`, else 0.5 s"),
         Opt::new("dead_after", OptKind::Duration, "for how long a killed node may have no task before `healed` restarts its step")

@@ -86,9 +86,13 @@ impl State for Release {
         let sight = Sight::read(seen)?;
         let mut result = Map::new();
         result.insert("node".to_owned(), Value::Object(sight.node(&self.asked.node)));
-        let task = sight.task(&self.asked.node).map_or(Value::Null, |task| Value::from(task.id.as_str()));
-        result.insert("task".to_owned(), task);
-        Ok(Change { steps: self.opening(&sight)?, result })
+        let steps = self.opening(&sight)?;
+        // Of a node that was launched the task that is there is the new one already: the one from before is not known.
+        let status = sight.plan.step(&self.asked.node).map(|(_, step)| &step.status);
+        let launched = matches!(status, Some(Status::Complete | Status::Starting | Status::Started));
+        let before = sight.task(&self.asked.node).filter(|_| !launched);
+        result.insert("task".to_owned(), before.map_or(Value::Null, |task| Value::from(task.id.as_str())));
+        Ok(Change { steps, result })
     }
 
     fn settled(&self, change: &Change, outputs: &[Applied], seen: &Output) -> Verdict {
