@@ -180,7 +180,9 @@ fn hosts(session: &mut Session, plan: &Plan) {
             }
         }
         for items in play.sections.iter().map(Vec::as_slice).chain([play.handlers.as_slice()]) {
-            each_task(items, &mut |task, include| adds |= include || task.module.name == "add_host");
+            each_task(items, &mut |task, include| {
+                adds |= include || matches!(task.module.name, "add_host" | "group_by")
+            });
         }
     }
 }
@@ -209,6 +211,7 @@ pub(super) fn check_files(session: &mut Session, plan: &Plan) {
         let mut read = std::collections::HashSet::new();
         let mut look = |task: &Task, _: bool| {
             missing(task, play, &mut wrong);
+            read_variables(session, task, play, &mut read, &mut wrong);
             template(session, task, play, &mut read, &mut wrong);
         };
         for items in play.sections.iter().map(Vec::as_slice).chain([play.handlers.as_slice()]) {
@@ -266,7 +269,38 @@ fn template(
     }
 }
 
+/// A file of variables that a task reads by its name is read now, for what is wrong in it.
+fn read_variables(
+    session: &Session,
+    task: &Task,
+    play: &Play,
+    read: &mut std::collections::HashSet<PathBuf>,
+    wrong: &mut Vec<Diagnostic>,
+) {
+    if task.module.name != "include_vars" {
+        return;
+    }
+    let file = ["free_form", "_raw_params", "file"].iter().find_map(|name| task.arguments.get(name));
+    let Some(name) = file.filter(|file| !has_template(file)).and_then(Node::as_str) else { return };
+    let folders = task.folders(Some(&play.directory));
+    let candidates = folders.iter().flat_map(|folder| [folder.join("vars").join(name), folder.join(name)]);
+    let Some(path) = candidates.into_iter().find(|path| path.is_file()) else { return };
+    if read.insert(path.clone()) {
+        let (node, mut mistakes) = playbook::load_vars(&session.sources, &path);
+        mistakes.extend(node.iter().flat_map(|node| session.engine.check(node)));
+        wrong.extend(mistakes);
+    }
+}
+
 fn missing(task: &Task, play: &Play, wrong: &mut Vec<Diagnostic>) {
+    let variables = task.module.name == "include_vars";
+    // A failure that the playbook reckons with, or a file that only some conditions need.
+    if task.failed_when.is_some()
+        || task.keywords.get("ignore_errors").is_some()
+        || variables && !task.keywords.when.is_empty()
+    {
+        return;
+    }
     let arguments = task.arguments.as_map().unwrap_or_default();
     // `copy` is how `unarchive` once had it, the other way around.
     let on_host = arguments.iter().any(|(key, value)| match key.as_str() {
@@ -280,7 +314,11 @@ fn missing(task: &Task, play: &Play, wrong: &mut Vec<Diagnostic>) {
     for (key, value) in arguments {
         let Some(option) = key.as_str().and_then(|name| modules::find_option(task.module, name)) else { continue };
         // What is written here need not be there.
-        if option.kind != OptKind::LocalPath || option.name == "dest" || has_template(value) {
+        if option.kind != OptKind::LocalPath
+            || option.name == "dest"
+            || has_template(value)
+            || variables && option.name == "dir"
+        {
             continue;
         }
         let Some(name) = value.as_str() else { continue };
@@ -295,7 +333,11 @@ fn not_there(task: &Task, play: &Play, name: &str, value: &Node) -> Option<Diagn
         Some(rest) => std::env::home_dir()?.join(rest),
         None => PathBuf::from(name),
     };
-    let folder = if task.module.name == "template" { "templates" } else { "files" };
+    let folder = match task.module.name {
+        "template" => "templates",
+        "include_vars" => "vars",
+        _ => "files",
+    };
     let mut looked: Vec<PathBuf> = Vec::new();
     if path.is_absolute() {
         looked.push(path);

@@ -52,6 +52,7 @@ pub(super) fn sink(common: &Common, config: &Config, one_off: bool, one_line: bo
         verbosity: common.verbosity.max(config.verbosity),
         ad_hoc: one_off,
         one_line,
+        stats: config.show_custom_stats,
     };
     report::view(&wish, &surroundings())
 }

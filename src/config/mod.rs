@@ -174,6 +174,8 @@ pub(crate) struct Config {
     pub(crate) force_colour: bool,
     /// `display_skipped_hosts`.
     pub(crate) display_skipped_hosts: bool,
+    /// `show_custom_stats`.
+    pub(crate) show_custom_stats: bool,
     /// `display_ok_hosts`.
     pub(crate) display_ok_hosts: bool,
     /// `display_failed_stderr`.
@@ -249,6 +251,7 @@ impl Default for Config {
             no_colour: false,
             force_colour: false,
             display_skipped_hosts: true,
+            show_custom_stats: false,
             display_ok_hosts: true,
             display_failed_stderr: false,
             check_mode_markers: false,

@@ -164,6 +164,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         ["ANSIBLE_DISPLAY_SKIPPED_HOSTS"],
         display_skipped_hosts = |w| w.switch()
     ),
+    setting!([(DEFAULTS, "show_custom_stats")], ["ANSIBLE_SHOW_CUSTOM_STATS"], show_custom_stats = |w| w.switch()),
     setting!([(DEFAULTS, "display_ok_hosts")], ["ANSIBLE_DISPLAY_OK_HOSTS"], display_ok_hosts = |w| w.switch()),
     setting!(
         [(DEFAULTS, "display_failed_stderr")],

@@ -91,7 +91,6 @@ const KEYS: &[(&str, &[&str])] = &[
             "private_role_vars",
             "python_module_rlimit_nofile",
             "run_vars_plugins",
-            "show_custom_stats",
             "show_per_host_start",
             "show_task_path_on_failure",
             "squash_actions",

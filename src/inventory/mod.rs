@@ -203,7 +203,6 @@ impl Inventory {
     ///
     /// # Errors
     /// A sentence: no such host, or the parents would close a loop.
-    #[cfg(test)]
     pub(crate) fn add_to_group(
         &mut self,
         sources: &Sources,

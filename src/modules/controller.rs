@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Failure, archive};
-use crate::base::{LocalFile, Secret, Value};
+use crate::base::{LocalFile, Node, Secret, Value};
 
 /// Which folder a local file is looked for in, before the playbook's own folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(crate) enum Folder {
     Files,
     /// `templates/`.
     Templates,
+    /// `vars/`.
+    Vars,
 }
 
 /// How a template file is rendered (`template:`'s options).
@@ -49,6 +51,21 @@ pub(crate) trait Controller: Send + Sync {
     /// # Errors
     /// It isn't there: where it was looked for.
     fn find(&self, folder: Folder, name: &str) -> Result<PathBuf, Failure>;
+
+    /// Where a folder of variables is that is named so: below `vars/` of the role, else beside the task's file.
+    fn variables_folder(&self, name: &str) -> PathBuf;
+
+    /// The variables of a file, as they are written.
+    ///
+    /// # Errors
+    /// It can't be read, or is no mapping: with places and carets.
+    fn variables(&self, path: &Path) -> Result<Vec<(String, Arc<Node>)>, Failure>;
+
+    /// What was written, rendered with the host's variables.
+    ///
+    /// # Errors
+    /// Something in it is undefined or wrong.
+    fn render(&self, node: &Node) -> Result<Value, Failure>;
 
     /// Size and digests of a local file; computed once a run.
     ///

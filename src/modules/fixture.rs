@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::archive::{self, Archive, Format};
 use super::{Arguments, Bound, Controller, Done, Failure, Folder, Gate, LocalEntry, ModuleSpec, TemplateOptions};
-use crate::base::{Content, LocalFile, Map, Output, Script, Secret, Value};
+use crate::base::{Content, LocalFile, Map, Node, Output, Script, Secret, Span, Value};
 
 /// What tests give a module.
 #[derive(Debug, Default)]
@@ -32,6 +32,17 @@ impl Controller for Fixture {
         let path = PathBuf::from(name);
         let below = |file: &PathBuf| file == &path || file.starts_with(&path);
         if self.files.keys().any(below) { Ok(path) } else { Err(Failure::new(format!("no file `{name}`"))) }
+    }
+    fn variables_folder(&self, name: &str) -> PathBuf {
+        PathBuf::from(name)
+    }
+    fn variables(&self, path: &Path) -> Result<Vec<(String, Arc<Node>)>, Failure> {
+        let read: Map = serde_yaml::from_slice(&self.read(path)?).map_err(|error| Failure::new(error.to_string()))?;
+        let entry = |(name, value): (String, Value)| (name, Arc::new(Node::from_value(&value, Span::NONE)));
+        Ok(read.into_iter().map(entry).collect())
+    }
+    fn render(&self, node: &Node) -> Result<Value, Failure> {
+        Ok(node.to_value())
     }
     fn digest(&self, path: &Path) -> Result<Arc<LocalFile>, Failure> {
         use sha2::Digest as _;

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use super::{Arguments, Change, Controller, HttpRequest, HttpResponse, step};
-use crate::base::{Map, Output, Script, Value};
+use crate::base::{Map, Node, Output, Script, Value};
 
 /// A module with its arguments for one host (and one loop item).
 #[derive(Debug)]
@@ -294,6 +294,15 @@ pub(crate) enum Effect {
         facts: Map,
         /// Kept between runs.
         cacheable: bool,
+    },
+    /// Sets variables of the host that are rendered when they are used (`include_vars`).
+    Variables(Vec<(String, std::sync::Arc<Node>)>),
+    /// Puts the host into a group of this run (`group_by`).
+    Group {
+        /// Its name; made when missing.
+        name: String,
+        /// Groups that it belongs to; made when missing.
+        parents: Vec<String>,
     },
     /// Adds a host to the inventory of this run.
     AddHost {

@@ -44,6 +44,8 @@ mod file_foresee;
 mod file_link;
 mod getent;
 mod group;
+mod group_by;
+mod include_vars;
 mod lineinfile;
 mod mesos_authenticated;
 mod mesos_credentials;
@@ -67,6 +69,7 @@ mod replace;
 mod script;
 mod service;
 mod set_fact;
+mod set_stats;
 mod setup;
 mod shell;
 mod slurp;
@@ -111,6 +114,8 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &file::SPEC,
     &getent::SPEC,
     &group::SPEC,
+    &group_by::SPEC,
+    &include_vars::SPEC,
     &lineinfile::SPEC,
     &mesos_authenticated::SPEC,
     &mesos_credentials::SPEC,
@@ -132,6 +137,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &script::SPEC,
     &service::SPEC,
     &set_fact::SPEC,
+    &set_stats::SPEC,
     &setup::SPEC,
     &shell::SPEC,
     &slurp::SPEC,
@@ -198,6 +204,8 @@ const ONLY_LOOK: &[&str] = &[
     "fail",
     "fetch",
     "getent",
+    "group_by",
+    "include_vars",
     "mesos_authenticated",
     "mesos_facts",
     "mesos_master_gone",
@@ -209,6 +217,7 @@ const ONLY_LOOK: &[&str] = &[
     "pause",
     "ping",
     "set_fact",
+    "set_stats",
     "setup",
     "slurp",
     "stat",

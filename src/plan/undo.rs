@@ -48,7 +48,7 @@ impl Compiler<'_> {
         outer.single.retain(|name, _| INHERITED.contains(name));
         let mut tasks = Vec::new();
         for undo in &written.undo {
-            if matches!(undo.module.rsplit('.').next(), Some("meta" | "add_host")) {
+            if matches!(undo.module.rsplit('.').next(), Some("meta" | "add_host" | "group_by" | "include_vars")) {
                 let message = format!("`{}` can't stand under `undo`: it changes the run, not the host", undo.module);
                 self.wrong.push(Diagnostic::error(message, undo.module_span));
                 continue;

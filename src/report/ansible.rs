@@ -31,6 +31,8 @@ pub(crate) struct Ansible {
     /// Tasks and hosts with a loop.
     looped: HashSet<(TaskKey, String)>,
     undos: super::undone::Undos,
+    /// What `set_stats` kept, where it is to be shown.
+    stats: Option<super::stats::Stats>,
     run: String,
 }
 
@@ -55,8 +57,15 @@ impl Ansible {
             banner: None,
             looped: HashSet::new(),
             undos: super::undone::Undos::default(),
+            stats: None,
             run: String::new(),
         }
+    }
+
+    /// Shows at the end what `set_stats` kept.
+    #[must_use]
+    pub(crate) fn with_stats(self, shown: bool) -> Self {
+        Self { stats: shown.then(super::stats::Stats::default), ..self }
     }
 
     fn print(&mut self, line: &Line) -> io::Result<()> {
@@ -271,6 +280,9 @@ fn debugged(result: &Map) -> Map {
 impl Sink for Ansible {
     fn on(&mut self, event: &Event) -> io::Result<()> {
         self.undos.on(&event.kind);
+        if let Some(stats) = &mut self.stats {
+            stats.on(&event.kind);
+        }
         match &event.kind {
             EventKind::RunStarted { run, .. } => {
                 self.run = run.to_string();
@@ -347,6 +359,11 @@ impl Sink for Ansible {
             EventKind::Cancelling { why } => self.warn(&format!("the run is being ended early: {}", clean_line(why))),
             EventKind::RunFinished { tallies, not_attempted, pending_handlers, .. } => {
                 self.recap(tallies)?;
+                let kept = self.stats.as_ref().map(super::stats::Stats::lines).unwrap_or_default();
+                if !kept.is_empty() {
+                    self.banner("CUSTOM STATS:")?;
+                    kept.iter().chain([&Line::new()]).try_for_each(|line| self.print(line))?;
+                }
                 if !not_attempted.is_empty() {
                     self.warn(&format!("not attempted: {}", fold(not_attempted, usize::MAX)))?;
                 }

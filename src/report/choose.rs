@@ -45,6 +45,8 @@ pub(crate) struct Wish {
     pub(crate) ad_hoc: bool,
     /// One line a host (`-o`).
     pub(crate) one_line: bool,
+    /// What `set_stats` kept is shown in Ansible's form too.
+    pub(crate) stats: bool,
 }
 
 /// Where the output goes.
@@ -119,13 +121,11 @@ pub(crate) fn view(wish: &Wish, around: &Surroundings) -> Box<dyn Sink> {
         Form::Ansible if wish.ad_hoc => {
             Box::new(AdHoc::new(Out::stdout(), Out::stderr(), paint, wish.verbosity, wish.one_line))
         }
-        Form::Ansible => Box::new(Ansible::new(
-            Out::stdout(),
-            Out::stderr(),
-            paint,
-            wish.verbosity,
-            around.columns.saturating_sub(1),
-        )),
+        Form::Ansible => {
+            let columns = around.columns.saturating_sub(1);
+            let sink = Ansible::new(Out::stdout(), Out::stderr(), paint, wish.verbosity, columns);
+            Box::new(sink.with_stats(wish.stats))
+        }
     }
 }
 

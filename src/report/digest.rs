@@ -49,7 +49,7 @@ pub(super) fn digest(state: &State, failures: &[Failure], end: &EventKind, look:
     lines.push(Line::new());
     lines.push(Line::of(Label::Strong, "PLAY RECAP"));
     lines.extend(recap(tallies, look));
-    let mut told = Vec::new();
+    let mut told = state.stats.short();
     if !not_attempted.is_empty() {
         let line = Line::of(Label::Warning, format!("not attempted: {}: ", count(not_attempted.len(), "host")));
         told.push(line.and(fold(not_attempted, if look.log { usize::MAX } else { 6 })));

@@ -15,6 +15,7 @@ pub(crate) struct Document {
     out: Out,
     errors: Out,
     plays: Vec<Play>,
+    stats: super::stats::Stats,
 }
 
 struct Play {
@@ -37,7 +38,7 @@ struct Task {
 impl Document {
     /// The document to `out`, warnings to `errors`.
     pub(crate) fn new(out: Out, errors: Out) -> Self {
-        Self { out, errors, plays: Vec::new() }
+        Self { out, errors, plays: Vec::new(), stats: super::stats::Stats::default() }
     }
 
     fn finished(&mut self, at: u64, kind: &EventKind) {
@@ -94,8 +95,8 @@ impl Document {
         json!({
             "plays": plays.collect::<Vec<_>>(),
             "stats": stats.collect::<Map>(),
-            "custom_stats": {},
-            "global_custom_stats": {},
+            "custom_stats": self.stats.of_hosts(),
+            "global_custom_stats": self.stats.of_run(),
         })
     }
 }
@@ -150,6 +151,7 @@ impl Sink for Document {
                 Ok(())
             }
             kind @ EventKind::HostFinished { .. } => {
+                self.stats.on(kind);
                 self.finished(event.at, kind);
                 Ok(())
             }

@@ -29,6 +29,7 @@ mod recap;
 mod runs_table;
 mod screen;
 mod state;
+mod stats;
 mod story;
 mod style;
 mod tree;

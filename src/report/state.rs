@@ -31,6 +31,7 @@ pub(super) struct State {
     /// Items of loops, for the host's result to come.
     items: HashMap<(TaskKey, String), Vec<super::block::Item>>,
     pub(super) undos: super::undone::Undos,
+    pub(super) stats: super::stats::Stats,
     finished: bool,
 }
 
@@ -133,6 +134,7 @@ impl State {
     pub(super) fn on(&mut self, event: &Event) {
         self.elapsed = self.elapsed.max(event.elapsed);
         self.undos.on(&event.kind);
+        self.stats.on(&event.kind);
         match &event.kind {
             EventKind::RunStarted { run, title, inventory, operator, check, command, plays, .. } => {
                 self.run = Run {

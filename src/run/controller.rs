@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::render::Room;
-use crate::base::{LocalFile, Scope as _, Secret, Span, Value, Var};
+use crate::base::{LocalFile, Node, Scope as _, Secret, Span, Value, Var};
 use crate::diag::Sources;
 use crate::modules::archive::Archive;
 use crate::modules::{Controller, Failure, Folder, LocalEntry, TemplateOptions};
@@ -165,6 +165,7 @@ impl Controller for Here {
         let sub = match folder {
             Folder::Files => "files",
             Folder::Templates => "templates",
+            Folder::Vars => "vars",
         };
         let mut looked = Vec::new();
         for base in &self.folders {
@@ -179,6 +180,24 @@ impl Controller for Here {
             }
         }
         Err(Failure::new(format!("no such file here: `{name}`; looked for {}", looked.join(", "))))
+    }
+
+    fn variables_folder(&self, name: &str) -> PathBuf {
+        let near = self.folders.first().cloned().unwrap_or_default();
+        if self.room.scope.role.is_none() {
+            return near.join(name);
+        }
+        // As Ansible has it: `vars` itself is beside the role's tasks, all else is below it.
+        if name.split('/').next() == Some("vars") { near.join(name) } else { near.join("vars").join(name) }
+    }
+
+    fn variables(&self, path: &Path) -> Result<Vec<(String, Arc<Node>)>, Failure> {
+        let layer = self.room.run.read_vars(path).map_err(Failure::new)?;
+        Ok(layer.iter().map(|(name, node)| (name.clone(), Arc::clone(node))).collect())
+    }
+
+    fn render(&self, node: &Node) -> Result<Value, Failure> {
+        self.room.run.engine.render(node, &self.room.as_scope()).map_err(|error| self.failure(&error))
     }
 
     fn digest(&self, path: &Path) -> Result<Arc<LocalFile>, Failure> {

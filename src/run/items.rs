@@ -389,6 +389,15 @@ impl modules::Controller for Nobody {
     fn find(&self, _: modules::Folder, _: &str) -> Result<PathBuf, Failure> {
         Err(Failure::new("there are no files here"))
     }
+    fn variables_folder(&self, name: &str) -> PathBuf {
+        PathBuf::from(name)
+    }
+    fn variables(&self, _: &std::path::Path) -> Result<Vec<(String, Arc<crate::base::Node>)>, Failure> {
+        Err(Failure::new("there are no files here"))
+    }
+    fn render(&self, _: &crate::base::Node) -> Result<Value, Failure> {
+        Err(Failure::new("there are no variables here"))
+    }
     fn digest(&self, _: &std::path::Path) -> Result<Arc<crate::base::LocalFile>, Failure> {
         Err(Failure::new("there are no files here"))
     }

@@ -8,7 +8,8 @@ use super::guard::Standing;
 use super::host::{Host, HostState};
 use super::outcome::HostResult;
 use super::task::{Rescue, ends};
-use crate::base::{Map, Value, Var};
+use crate::base::{Value, Var};
+use crate::diag::Diagnostic;
 use crate::event::Status;
 use crate::modules::Effect;
 use crate::plan::Task;
@@ -18,6 +19,7 @@ impl BatchRun {
     pub(super) fn keep(&self, task: &Task, host: &Arc<Host>, result: &HostResult, rescue: Rescue) {
         if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object)
             && !ends(result.status)
+            && are_facts(task, result)
         {
             host.add_facts(facts);
             if task.module.name == "setup" {
@@ -64,14 +66,14 @@ impl BatchRun {
     /// What a task that ran once left is every host's.
     pub(super) fn share(&self, task: &Task, from: &Arc<Host>, result: &HostResult, hosts: &[Arc<Host>]) {
         for host in hosts.iter().filter(|host| !Arc::ptr_eq(host, from)) {
-            if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object) {
+            if let Some(facts) = result.result.get("ansible_facts").and_then(Value::as_object)
+                && are_facts(task, result)
+            {
                 host.add_facts(facts);
             }
             let mut state = host.state();
             remember(&mut state, task, result);
-            if let Some(Effect::Facts { facts, .. }) = result.effects.first() {
-                set_facts(&mut state, facts);
-            }
+            result.effects.iter().for_each(|effect| set_variables(&mut state, effect));
         }
     }
 
@@ -92,19 +94,30 @@ impl BatchRun {
     pub(super) fn effect(&self, effect: &Effect, host: &Arc<Host>) {
         match effect {
             Effect::None | Effect::Meta(_) | Effect::Pause { .. } => {}
-            Effect::Facts { facts, .. } => {
-                let mut state = host.state();
-                set_facts(&mut state, facts);
+            Effect::Facts { .. } | Effect::Variables(_) => set_variables(&mut host.state(), effect),
+            Effect::Group { name, parents } => {
+                let mut joined = Ok((false, Vec::new()));
+                self.run.change_inventory(|inventory| {
+                    joined = inventory.add_to_group(&self.run.sources, &host.name, name, parents);
+                });
+                match joined {
+                    Ok((_, wrong)) => self.warn_of(&wrong),
+                    Err(why) => self.run.warn(format!("{} can't be put into the group `{name}`: {why}", host.name)),
+                }
             }
             Effect::AddHost { name, groups, variables } => {
                 let mut wrong = Vec::new();
                 self.run.change_inventory(|inventory| {
                     wrong = inventory.add_host(&self.run.sources, name, groups, variables).1
                 });
-                for diagnostic in &wrong {
-                    self.run.warn(crate::diag::render(diagnostic, &self.run.sources, false));
-                }
+                self.warn_of(&wrong);
             }
+        }
+    }
+
+    fn warn_of(&self, wrong: &[Diagnostic]) {
+        for diagnostic in wrong {
+            self.run.warn(crate::diag::render(diagnostic, &self.run.sources, false));
         }
     }
 }
@@ -125,9 +138,23 @@ fn remember(state: &mut HostState, task: &Task, result: &HostResult) {
     }
 }
 
-/// Takes what `set_fact` sets.
-fn set_facts(state: &mut HostState, facts: &Map) {
-    for (name, value) in facts {
-        state.registered.insert(name.clone(), Var::data(value.clone()));
+/// Whether what a result calls facts are such: variables from files are none.
+fn are_facts(task: &Task, result: &HostResult) -> bool {
+    let set = |effect: &Effect| matches!(effect, Effect::Facts { cacheable: false, .. } | Effect::Variables(_));
+    task.module.name != "include_vars" && !result.effects.iter().any(set)
+}
+
+/// Takes what `set_fact` and `include_vars` set.
+fn set_variables(state: &mut HostState, effect: &Effect) {
+    match effect {
+        Effect::Facts { facts, .. } => {
+            let data = facts.iter().map(|(name, value)| (name.clone(), Var::data(value.clone())));
+            state.registered.extend(data);
+        }
+        Effect::Variables(variables) => {
+            let written = variables.iter().map(|(name, node)| (name.clone(), Var::Written(Arc::clone(node))));
+            state.registered.extend(written);
+        }
+        _ => {}
     }
 }

@@ -230,7 +230,7 @@ impl BatchRun {
         let veiled = done.is_veiled();
         let looked = done.status == Status::Ok && done.steps.is_empty() && task.repeat.is_none();
         // What changes the run and not a host has to be done in this process too.
-        let course = matches!(task.module.name, "set_fact" | "add_host");
+        let course = matches!(task.module.name, "set_fact" | "add_host" | "group_by" | "include_vars");
         if done.status != Status::Skipped && (course || (veiled && looked && task.register.is_some())) {
             match done.result.get("ansible_facts").and_then(Value::as_object) {
                 Some(facts) if task.module.name == "set_fact" && !veiled => {

@@ -52,7 +52,8 @@ impl Run {
         Ok(())
     }
 
-    fn read_vars(&self, path: &Path) -> Result<Layer, String> {
+    /// The variables of a file.
+    pub(super) fn read_vars(&self, path: &Path) -> Result<Layer, String> {
         let (node, wrong) = crate::playbook::load_vars(&self.sources, path);
         if wrong.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
             return Err(render_all(&wrong, &self.sources, false));
