@@ -33,7 +33,9 @@ struct Scheduler {
     state: PathBuf,
     id: String,
     leader: Option<String>,
+    /// The link to a master, and that master's pid: it outlives the loss of ZooKeeper, as a real one's socket does.
     master: Option<u64>,
+    linked: String,
     registered: bool,
     next_try: Instant,
     tasks: BTreeMap<String, String>,
@@ -71,6 +73,7 @@ pub(super) fn run(version: &str) -> ExitCode {
         state,
         leader: None,
         master: None,
+        linked: String::new(),
         registered: false,
         next_try: now,
         tasks: BTreeMap::new(),
@@ -83,7 +86,7 @@ pub(super) fn run(version: &str) -> ExitCode {
     };
     match super::zk_url(&master).as_deref().map(zk::parse_url) {
         Some(Ok(url)) => {
-            let session = Duration::from_secs_f64(10.0 * time_scale());
+            let session = Duration::from_secs_f64((10.0 * time_scale()).max(3.0));
             zk::watch(url, None, session, scheduler.hub.sender.clone());
         }
         Some(Err(why)) => log.fatal("sched.cpp", [900, 900], &format!("Failed to create a master detector: {why}")),
@@ -108,7 +111,10 @@ impl Scheduler {
             }
             Some(Event::Zk(news)) => self.on_zk(news),
             Some(Event::Message(link, message)) if self.master == Some(link) => self.on_master(link, &message),
-            Some(Event::Closed(link)) if self.master == Some(link) => self.on_disconnect(),
+            Some(Event::Closed(link)) if self.master == Some(link) => {
+                self.master = None;
+                self.on_disconnect();
+            }
             _ => {}
         }
         if self.leader.is_some() && !self.registered && Instant::now() >= self.next_try {
@@ -138,7 +144,9 @@ impl Scheduler {
     }
 
     fn change(&mut self, leader: Option<String>) {
-        if let Some(link) = self.master {
+        if leader.as_ref().is_some_and(|pid| *pid != self.linked)
+            && let Some(link) = self.master.take()
+        {
             self.hub.close(link);
         }
         self.on_disconnect();
@@ -147,7 +155,6 @@ impl Scheduler {
     }
 
     fn on_disconnect(&mut self) {
-        self.master = None;
         self.authenticated = false;
         if std::mem::take(&mut self.registered) {
             say("DISCONNECTED");
@@ -158,6 +165,7 @@ impl Scheduler {
         let Some(address) = self.leader.as_deref().map(|pid| address_of(pid).to_owned()) else { return };
         if self.master.is_none() {
             self.master = self.hub.link(&address, &json!({"link": "scheduler", "pid": self.pid}));
+            self.linked = self.leader.clone().unwrap_or_default();
         }
         let Some(link) = self.master else { return };
         if let Some((principal, secret)) = self.credential.as_ref().filter(|_| !self.authenticated) {

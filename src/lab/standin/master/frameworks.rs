@@ -89,6 +89,8 @@ impl Master {
             }
         };
         self.peers.insert(link, Peer::Framework(id.clone()));
+        // What was offered to its former connection is answered by nobody.
+        self.withdraw_offers(|offer| offer.framework == id);
         self.filters.retain(|(framework, _), _| *framework != id);
         self.hub.send(link, &json!({"kind": "registered", "id": id, "master": self.id}));
         self.next_allocation = Instant::now();

@@ -21,6 +21,8 @@ use meta::{Info, Meta};
 
 /// How long executors have to come back to a slave that recovers, in seconds.
 const REREGISTER: f64 = 2.0;
+/// … and so long an executor that lives is waited for on top of it, unscaled: a real machine is not slower on a shorter clock.
+const SLOWNESS: Duration = Duration::from_secs(5);
 /// A slave asks again this often, in seconds.
 const RETRY: f64 = 1.0;
 /// How long a slave that was told to go takes, in seconds.
@@ -76,7 +78,9 @@ pub(super) struct Slave {
     pid: String,
     id: String,
     leader: Option<String>,
+    /// The link to a master, and that master's pid: it outlives the loss of ZooKeeper, as a real one's socket does.
     master: Option<u64>,
+    linked: String,
     registered: bool,
     next_try: Instant,
     mode: Mode,
@@ -144,6 +148,7 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
         id: String::new(),
         leader: None,
         master: None,
+        linked: String::new(),
         registered: false,
         next_try: now,
         mode: Mode::Working,
@@ -161,7 +166,7 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
         log.info("slave.cpp", [386, 405], "Finished recovery");
     }
     match url {
-        Some(url) => zk::watch(url, None, slave.daemon.scaled(10.0), slave.hub.sender.clone()),
+        Some(url) => zk::watch(url, None, slave.daemon.session(), slave.hub.sender.clone()),
         None => {
             // `ip:port`, with or without `master@`.
             let address = address_of(slave.daemon.flags.text("master")).to_owned();
@@ -220,7 +225,8 @@ impl Slave {
         let now = Instant::now();
         let mut deadline = now + Duration::from_secs(60);
         match self.mode {
-            Mode::Recovering(at) | Mode::Leaving(at) => deadline = deadline.min(at),
+            Mode::Recovering(at) => deadline = at.max(now + Duration::from_millis(20)),
+            Mode::Leaving(at) => deadline = deadline.min(at),
             Mode::Working | Mode::CleaningUp => {}
         }
         if self.leader.is_some() && !self.registered {
@@ -236,7 +242,7 @@ impl Slave {
             Some(Event::Closed(link)) if self.master == Some(link) => {
                 self.master = None;
                 self.registered = false;
-                self.next_try = Instant::now() + self.daemon.scaled(RETRY);
+                self.next_try = Instant::now() + self.retry();
             }
             Some(Event::Closed(link)) => self.on_executor_gone(link),
             Some(Event::Zk(news)) => self.on_zk(news),
@@ -245,7 +251,9 @@ impl Slave {
         }
         let now = Instant::now();
         match self.mode {
-            Mode::Recovering(at) if now >= at => self.finish_recovery(),
+            Mode::Recovering(at) if now >= at && (now >= at + SLOWNESS || !self.awaits_executors()) => {
+                self.finish_recovery();
+            }
             Mode::Leaving(at) if now >= at => self.leave(),
             Mode::CleaningUp if self.frameworks.iter().all(|framework| framework.executors.is_empty()) => {
                 self.mode = Mode::Leaving(now + self.daemon.scaled(FAREWELL / 2.0));
@@ -253,9 +261,15 @@ impl Slave {
             _ => {}
         }
         if self.leader.is_some() && !self.registered && now >= self.next_try {
-            self.next_try = now + self.daemon.scaled(RETRY);
+            self.next_try = now + self.retry();
             self.register();
         }
+    }
+
+    /// When to ask again. A second request that overtakes the answer to the first would name the tasks of then, and cost those
+    /// that came in between.
+    fn retry(&self) -> Duration {
+        self.daemon.scaled(RETRY).max(Duration::from_millis(500))
     }
 
     fn on_zk(&mut self, news: ZkNews) {
@@ -278,7 +292,9 @@ impl Slave {
 
     fn on_leader(&mut self, leader: Option<String>) {
         let log = self.daemon.log.clone();
-        if let Some(link) = self.master.take() {
+        if leader.as_ref().is_some_and(|pid| *pid != self.linked)
+            && let Some(link) = self.master.take()
+        {
             self.hub.close(link);
         }
         self.registered = false;
@@ -315,6 +331,7 @@ impl Slave {
         let Some(address) = self.leader.as_deref().map(|pid| address_of(pid).to_owned()) else { return };
         if self.master.is_none() {
             self.master = self.hub.link(&address, &json!({"link": "slave", "pid": self.pid}));
+            self.linked = self.leader.clone().unwrap_or_default();
         }
         let Some(link) = self.master else { return };
         if self.mode == Mode::CleaningUp {

@@ -73,6 +73,12 @@ impl Slave {
         Ok(())
     }
 
+    /// Is there an executor that lives and has not come back yet?
+    pub(super) fn awaits_executors(&self) -> bool {
+        let mut executors = self.frameworks.iter().flat_map(|framework| &framework.executors);
+        executors.any(|executor| executor.link.is_none() && processes::start_time(executor.pid).is_some())
+    }
+
     /// Executors that did not come back in time are given up.
     pub(super) fn finish_recovery(&mut self) {
         let log = self.daemon.log.clone();
