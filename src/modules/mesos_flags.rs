@@ -41,6 +41,12 @@ pub(super) const SPEC: ModuleSpec = ModuleSpec {
             OptKind::Path,
             "the deploy scripts' environment file, if not in /usr/local/var/mesos/deploy",
         ),
+        Opt::new(
+            "starter",
+            OptKind::Path,
+            "the deploy scripts' mesos-daemon.sh; for 0.13 it is changed to read the environment file",
+        )
+        .default("/usr/local/sbin/mesos-daemon.sh"),
         Opt::new("wrapper", OptKind::Path, "the packages' init wrapper").default("/usr/bin/mesos-init-wrapper"),
         Opt::new("command_line", OptKind::List, "flags that the supervisor gives by itself: checked, never changed"),
     ],
@@ -138,6 +144,7 @@ fn build(arguments: &Arguments, _here: &dyn Controller) -> Result<Bound, Failure
     take(&mut paths.zk, "zk_file");
     take(&mut paths.conf, "conf");
     take(&mut paths.deploy, "deploy");
+    take(&mut paths.starter, "starter");
     take(&mut paths.wrapper, "wrapper");
     match arguments.list("defaults").as_slice() {
         [] => {}
@@ -204,7 +211,8 @@ pub(super) fn probe_files(paths: &Paths) -> Script {
   printf '\n'
 }"#,
     );
-    script = script.arguments(paths.files()).line(
+    let files = paths.files();
+    script = script.arguments(files.iter().map(String::as_str)).line(
         r#"for file in "$@"; do [ -f "$file" ] && show "$file"; done
 if [ -d "$folder" ]; then
   printf 'D 0 %s\n' "$folder"
@@ -374,7 +382,10 @@ impl MesosFlags {
 
     /// New content first, removals last: cut off in between, a flag is there twice rather than not at all.
     fn changes(&self, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Step> {
-        let shared = |path: &str| path == self.paths.defaults[0] || path == self.paths.zk || path == self.paths.conf;
+        let shared = |path: &str| {
+            path == self.paths.defaults[0]
+                || [self.paths.zk.as_str(), &self.paths.conf, &self.paths.starter].contains(&path)
+        };
         let written = after
             .iter()
             .filter(|(path, text)| before.get(*path) != Some(text))

@@ -143,17 +143,19 @@ pub(super) struct Process {
     pub(super) words: Vec<String>,
     /// Its variables `MESOS_…`: name and value.
     pub(super) environment: Vec<(String, String)>,
+    /// The lines of the mesos.conf that it was pointed to: up to 0.12 it reads them.
+    conf: Vec<(String, String)>,
 }
 
 impl Process {
-    /// The flags in force, command line and environment.
+    /// The flags in force: command line, environment, and mesos.conf.
     pub(super) fn flags(&self) -> Vec<(String, String)> {
         let from_environment = self
             .environment
             .iter()
             .filter_map(|(name, value)| Some((name.strip_prefix("MESOS_")?.to_ascii_lowercase(), value.clone())));
         let mut flags = command_line(&self.words);
-        for (name, value) in from_environment {
+        for (name, value) in from_environment.chain(self.conf.iter().cloned()) {
             if !flags.iter().any(|(given, _)| *given == name) {
                 flags.push((name, value));
             }
@@ -230,6 +232,8 @@ for folder in /proc/[0-9]*; do
   sed -n 's/.*libmesos-\([0-9][0-9.]*[0-9]\)\.so.*/M \1/p' "$folder/maps" 2>/dev/null | sed -n 1p
   tr '\0\n' '\n ' 2>/dev/null <"$folder/cmdline" | sed 's/^/A /'
   tr '\0' '\n' 2>/dev/null <"$folder/environ" | sed -n 's/^MESOS_/V MESOS_/p'
+  conf=$({ tr '\0' '\n' <"$folder/cmdline" | sed -n 's/^--conf=//p'; tr '\0' '\n' <"$folder/environ" | sed -n 's/^MESOS_CONF=//p'; } 2>/dev/null)
+  [ -z "$conf" ] || sed -n 's/^ *\([^#= ]*\) *= *\([^#]*\).*$/C \1=\2/p' "${conf%%[!-a-zA-Z0-9_./]*}/mesos.conf" 2>/dev/null
 done"#,
     );
     if let Some(daemon) = daemon {
@@ -293,6 +297,10 @@ pub(super) fn read_local(answer: Option<&Answer>) -> Result<Local, String> {
                         "V" => process
                             .environment
                             .extend(rest.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))),
+                        "C" => process.conf.extend(
+                            rest.split_once('=')
+                                .map(|(name, value)| (name.to_ascii_lowercase(), value.trim_end().to_owned())),
+                        ),
                         _ => {}
                     }
                 }

@@ -55,8 +55,10 @@ pub(crate) struct Paths {
     pub(crate) zk: String,
     /// mesos.conf.
     pub(crate) conf: String,
-    /// The daemon's deploy script.
+    /// The deploy scripts' environment file of the daemon.
     pub(crate) deploy: String,
+    /// The deploy scripts' `mesos-daemon.sh`, which starts both daemons.
+    pub(crate) starter: String,
     /// The init wrapper of Mesosphere's packages.
     pub(crate) wrapper: String,
 }
@@ -71,13 +73,28 @@ impl Paths {
             zk: "/etc/mesos/zk".to_owned(),
             conf: "/usr/local/var/mesos/conf/mesos.conf".to_owned(),
             deploy: format!("/usr/local/var/mesos/deploy/{program}-env.sh"),
+            starter: "/usr/local/sbin/mesos-daemon.sh".to_owned(),
             wrapper: "/usr/bin/mesos-init-wrapper".to_owned(),
         }
     }
 
+    /// What [`starter`](Self::starter) was before it was changed.
+    pub(crate) fn old_starter(&self) -> String {
+        format!("{}.before-0.13", self.starter)
+    }
+
     /// Every path that may be a file of interest, but for those in the folder.
-    pub(crate) fn files(&self) -> Vec<&str> {
-        vec![&self.defaults[0], &self.defaults[1], &self.zk, &self.conf, &self.deploy]
+    pub(crate) fn files(&self) -> Vec<String> {
+        let [both, own] = self.defaults.clone();
+        vec![
+            both,
+            own,
+            self.zk.clone(),
+            self.conf.clone(),
+            self.deploy.clone(),
+            self.starter.clone(),
+            self.old_starter(),
+        ]
     }
 }
 
@@ -118,6 +135,8 @@ pub(crate) struct Found {
     pub(crate) settings: Vec<Setting>,
     /// Lines that could not be read: path and line.
     pub(crate) unread: Vec<String>,
+    /// What was not taken over from a file that the version does not read, a sentence each.
+    pub(crate) left_out: Vec<String>,
     /// Whether the init wrapper passes an empty argument, because it has no other.
     pub(crate) empty_argument: bool,
 }
@@ -144,7 +163,8 @@ pub(crate) fn read_host(
         Some(convention) => convention,
         None => detect(daemon, version, paths, host)?,
     };
-    let mut found = Found { convention, settings: Vec::new(), unread: Vec::new(), empty_argument: false };
+    let mut found =
+        Found { convention, settings: Vec::new(), unread: Vec::new(), left_out: Vec::new(), empty_argument: false };
     match convention {
         Convention::FlagFiles | Convention::Defaults => {
             read_defaults(daemon, paths, host, &mut found);

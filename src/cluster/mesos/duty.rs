@@ -84,6 +84,7 @@ pub(crate) fn check_set(daemon: Daemon, release: Release, found: &Found) -> Verd
     for place in &found.unread {
         verdicts.warnings.push(format!("not read, it is more than an assignment: {place}"));
     }
+    verdicts.warnings.extend(found.left_out.iter().cloned());
     verdicts
 }
 

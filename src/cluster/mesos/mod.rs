@@ -10,6 +10,7 @@ mod adopted;
 mod authenticated;
 mod confirmation;
 mod credentials;
+mod deploy_script;
 mod duty;
 mod fatal;
 mod flag_table;

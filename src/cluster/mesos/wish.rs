@@ -3,7 +3,7 @@
 use super::adopted::KNOBS;
 use super::flag_table::Release;
 use super::{Convention, Daemon, FlagType, Found, Host, Origin, Paths, Setting, Version};
-use super::{flag, read_host, same_value};
+use super::{deploy_script, flag, read_host, same_value, unknown_flag};
 use crate::base::quote;
 
 /// What is wanted. Names are lower case.
@@ -36,7 +36,7 @@ pub(crate) fn plan(
 ) -> Result<(Host, Found), String> {
     let found = read_host(daemon, version, paths, host, convention)?;
     let mut editor = Editor { daemon, version, release, paths, host: host.clone(), convention: found.convention };
-    editor.adopt(&found)?;
+    let left_out = editor.adopt(&found, wish)?;
     for (old, new) in &wish.rename {
         editor.rename(old, new)?;
     }
@@ -59,7 +59,7 @@ pub(crate) fn plan(
             editor.set(name, value)?;
         }
     }
-    let found = editor.read()?;
+    let found = Found { left_out, ..editor.read()? };
     Ok((editor.host, found))
 }
 
@@ -87,33 +87,57 @@ impl Editor<'_> {
         one == other || (canonical(one).is_some() && canonical(one) == canonical(other))
     }
 
-    /// Takes over what the target no longer reads: mesos.conf becomes the deploy scripts' environment file.
-    fn adopt(&mut self, found: &Found) -> Result<(), String> {
+    /// Takes over what the target no longer reads: mesos.conf becomes the deploy scripts' environment file. It stays where it is: the
+    /// release before reads it. Gives what was not taken over.
+    fn adopt(&mut self, found: &Found, wish: &Wish) -> Result<Vec<String>, String> {
         if found.convention != Convention::ConfigFile || self.version < Version::new(0, 13, 0) {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let (program, version) = (self.daemon.program(), self.version);
-        if self.version < Version::new(0, 14, 0) {
-            return Err(format!(
-                "{program} {version} reads neither {} nor {}, and the deploy script that comes with it passes a flag that it dies on: \
-                 start it in another way, or go to 0.14 from a host that has flag files or defaults files",
-                self.paths.conf, self.paths.deploy
-            ));
+        // Only 0.13.0 takes every variable MESOS_… for a flag, and its own script passes a flag that it dies on.
+        let strict = self.version < Version::new(0, 14, 0);
+        if strict {
+            self.mend_starter()?;
         }
         self.convention = Convention::DeployEnvironment;
         if self.host.files.contains_key(&self.paths.deploy) {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let mut text = String::new();
-        for setting in &found.settings {
+        let (mut text, mut left_out) = (String::new(), Vec::new());
+        for setting in found.settings.iter().filter(|setting| setting.origin != Origin::Supervisor) {
             let here = flag(self.daemon, self.release, &setting.name).is_some();
-            let only_there = !here && flag(self.daemon.other(), self.release, &setting.name).is_some();
             // One mesos.conf serves both daemons: the other's keys are not this one's.
-            if setting.origin != Origin::Supervisor && setting.name != "conf" && !only_there {
-                text.push_str(&assignment(&setting.name, setting.value.as_deref().unwrap_or_default(), ""));
+            let only_there = !here && flag(self.daemon.other(), self.release, &setting.name).is_some();
+            let renamed = wish.rename.iter().any(|(old, _)| *old == setting.name);
+            if setting.name == "conf" || only_there {
+                continue;
             }
+            if strict && !here && !renamed {
+                let why = unknown_flag(self.daemon, self.release, &setting.name);
+                left_out.push(format!("{why} ({}): not taken over into {}", setting.origin, self.paths.deploy));
+                continue;
+            }
+            text.push_str(&assignment(&setting.name, setting.value.as_deref().unwrap_or_default(), ""));
         }
         self.host.files.insert(self.paths.deploy.clone(), text);
+        Ok(left_out)
+    }
+
+    /// The script that starts the daemons no longer passes `--conf` to one that has an environment file.
+    fn mend_starter(&mut self) -> Result<(), String> {
+        let Some(text) = self.host.files.get(&self.paths.starter) else {
+            return Err(format!(
+                "{} {} reads neither {} nor {} by itself, and {}, which would read the second, is not there: start it in another way,                  with flag files or a defaults file",
+                self.daemon.program(),
+                self.version,
+                self.paths.conf,
+                self.paths.deploy,
+                self.paths.starter
+            ));
+        };
+        if let Some(mended) = deploy_script::mended(text, &self.paths.starter, &self.paths.deploy)? {
+            let old = self.host.files.insert(self.paths.starter.clone(), mended).unwrap_or_default();
+            self.host.files.entry(self.paths.old_starter()).or_insert(old);
+        }
         Ok(())
     }
 

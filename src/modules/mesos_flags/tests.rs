@@ -234,7 +234,7 @@ fn slave_in(root: &Path, set: Value, unset: Value) -> Box<dyn State> {
     let args = json!({
         "daemon": "slave", "version": "0.14.2", "set": set, "unset": unset, "folder": path("mesos slave"),
         "defaults": [path("default"), path("default-slave")], "zk_file": path("zk"), "conf": path("mesos.conf"),
-        "deploy": path("deploy"), "wrapper": path("wrapper"),
+        "deploy": path("deploy"), "starter": path("starter"), "wrapper": path("wrapper"),
     });
     bound(args.as_object().expect("a mapping")).expect("right arguments")
 }
