@@ -172,3 +172,82 @@ fn the_playbook_takes_one_node_at_a_time_though_it_is_killed_with_the_gate_open(
 fn a_node_that_finished_while_nobody_looked_is_done_when_the_run_is_resumed() {
     resumed_with_the_gate_open(true);
 }
+
+#[test]
+fn a_continue_whose_answer_is_lost_is_not_sent_again_and_a_restarted_scheduler_gets_its_interrupt_again() {
+    let place = place();
+    let dcos = running(&place, "3.1.0-7.4.1", "3.1.1-7.6.0");
+    let held = run(&place, &play(&dcos, "", "    - dcos_plan: {state: interrupted}\n"));
+    assert_eq!(held.code, 0, "{}{}", held.out, held.err);
+    // It is done, and nobody says so.
+    dcos.control("answer", &json!({"method": "POST", "path": "/continue", "silent": true}));
+    let said = run(&place, &play(&dcos, "", ONE));
+    let seen = dcos.history();
+    assert_eq!(said.code, 0, "{}{}{seen}", said.out, said.err);
+    assert_eq!((dcos.count("continue"), dcos.count("kill"), &seen["most_out"]), (1, 1, &json!(1)), "{seen}");
+    // Between two nodes: what it was told is forgotten.
+    dcos.control("restart", &json!({}));
+    let said = run(
+        &place,
+        &play(&dcos, "", "    - dcos_plan: {state: interrupted}\n    - dcos_plan: {state: idle, within: 30s}\n"),
+    );
+    let seen = dcos.history();
+    assert_eq!(
+        (said.code, &seen["interrupted"], &seen["most_out"]),
+        (0, &json!(true), &json!(1)),
+        "{}{seen}",
+        said.out
+    );
+}
+
+#[test]
+fn what_answers_in_the_schedulers_place_is_waited_out() {
+    let place = place();
+    let dcos = running(&place, "3.1.0-7.4.1", "3.1.1-7.6.0");
+    let page = "<html><title>out</title></html>";
+    let faults = [
+        json!({"status": 405, "body": page}),
+        json!({"status": 408, "body": page}),
+        json!({"status": 429, "body": "Too Many Requests"}),
+        json!({"status": 503, "body": "Service Unavailable: cache state is invalid"}),
+        json!({"status": 404, "body": page}),
+        json!({"status": 200, "body": "\"a text\""}),
+        json!({"status": 200, "body": "{\"phases\": \"a text\"}"}),
+        json!({"status": 200, "body": "\u{0}\u{1}garbage"}),
+        json!({"silent": true}),
+    ];
+    let tasks = "    - dcos_plan: {state: interrupted}\n    - dcos_plan: {within: 60s, every: 50ms}\n      register: shown\n    - debug: {msg: \"{{ shown.nodes | length }} nodes\"}\n";
+    for mut fault in faults {
+        fault["path"] = json!("/plans/");
+        fault["times"] = json!(3);
+        dcos.control("answer", &fault);
+    }
+    let said = run(&place, &play(&dcos, "", tasks));
+    assert_eq!(said.code, 0, "{}{}{}", said.out, said.err, dcos.history());
+    assert!(said.out.contains("nodes") && dcos.count("interrupt") == 1, "{}{}", said.out, dcos.history());
+}
+
+#[test]
+fn a_token_that_expires_is_renewed_and_a_wrong_password_is_refused() {
+    let place = place();
+    let dcos = Dcos::up(&place, &["--package", "3.1.0-7.4.1", "--user", "ops", "--password", "right"]);
+    let tasks = "    - dcos_plan: {}\n    - uri: {url: \"{{ dcos_url }}/_standin/expire\", method: POST}\n    - dcos_plan: {within: 20s}\n";
+    let said = run(&place, &play(&dcos, ", dcos_user: ops, dcos_password: right", tasks));
+    assert_eq!((said.code, dcos.count("login")), (0, 2), "{}{}{}", said.out, said.err, dcos.history());
+    let said = run(&place, &play(&dcos, ", dcos_user: ops, dcos_password: wrong", "    - dcos_plan: {within: 5s}\n"));
+    assert_eq!(said.code, 2, "{}{}", said.out, said.err);
+    assert!(said.out.contains("login"), "{}", said.out);
+}
+
+#[test]
+fn a_node_that_fails_at_its_start_again_and_again_is_told_with_the_gate_closed() {
+    let place = place();
+    let dcos = running(&place, "3.1.0-7.4.1", "3.1.1-7.6.0");
+    dcos.control("fail", &json!({"pods": ["master-0"]}));
+    let said =
+        run(&place, &play(&dcos, "", &format!("    - dcos_plan: {{state: interrupted}}\n{ONE}").replace("20s", "60s")));
+    let seen = dcos.history();
+    assert_eq!(said.code, 2, "{}{}{seen}", said.out, said.err);
+    assert!(said.out.contains("fails at its start again and again"), "{}{seen}", said.out);
+    assert_eq!((&seen["interrupted"], &seen["most_out"]), (&json!(true), &json!(1)), "{seen}");
+}
