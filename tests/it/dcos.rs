@@ -16,7 +16,8 @@ struct Dcos {
 
 impl Dcos {
     fn up(place: &Place, words: &[&str]) -> Self {
-        let words: Vec<&str> = ["lab", "dcos", "--time", "0.15"].into_iter().chain(words.iter().copied()).collect();
+        let time: &[&str] = if words.contains(&"--time") { &[] } else { &["--time", "0.15"] };
+        let words: Vec<&str> = ["lab", "dcos"].iter().chain(time).chain(words).copied().collect();
         let mut child = place.command("stagger", &words).stdout(Stdio::piped()).spawn().expect("the stand-in starts");
         let mut line = String::new();
         let out = child.stdout.take().expect("a pipe");
@@ -79,6 +80,13 @@ fn run(place: &Place, text: &str) -> Said {
 fn running(place: &Place, package: &str, next: &str) -> Dcos {
     let dcos = Dcos::up(place, &["--package", package]);
     dcos.control("upgrade", &json!({"package": next}));
+    dcos
+}
+
+/// The same with more time until its scheduler takes the first node: what must be held before that is, on a busy machine, too.
+fn running_slowly(place: &Place) -> Dcos {
+    let dcos = Dcos::up(place, &["--package", "3.1.0-7.4.1", "--time", "0.5"]);
+    dcos.control("upgrade", &json!({"package": "3.1.1-7.6.0"}));
     dcos
 }
 
@@ -176,7 +184,7 @@ fn a_node_that_finished_while_nobody_looked_is_done_when_the_run_is_resumed() {
 #[test]
 fn a_continue_whose_answer_is_lost_is_not_sent_again_and_a_restarted_scheduler_gets_its_interrupt_again() {
     let place = place();
-    let dcos = running(&place, "3.1.0-7.4.1", "3.1.1-7.6.0");
+    let dcos = running_slowly(&place);
     let held = run(&place, &play(&dcos, "", "    - dcos_plan: {state: interrupted}\n"));
     assert_eq!(held.code, 0, "{}{}", held.out, held.err);
     // It is done, and nobody says so.
@@ -242,10 +250,10 @@ fn a_token_that_expires_is_renewed_and_a_wrong_password_is_refused() {
 #[test]
 fn a_node_that_fails_at_its_start_again_and_again_is_told_with_the_gate_closed() {
     let place = place();
-    let dcos = running(&place, "3.1.0-7.4.1", "3.1.1-7.6.0");
+    let dcos = running_slowly(&place);
     dcos.control("fail", &json!({"pods": ["master-0"]}));
     let said =
-        run(&place, &play(&dcos, "", &format!("    - dcos_plan: {{state: interrupted}}\n{ONE}").replace("20s", "60s")));
+        run(&place, &play(&dcos, "", &format!("    - dcos_plan: {{state: interrupted}}\n{ONE}").replace("20s", "90s")));
     let seen = dcos.history();
     assert_eq!(said.code, 2, "{}{}{seen}", said.out, said.err);
     assert!(said.out.contains("fails at its start again and again"), "{}{seen}", said.out);
