@@ -1,7 +1,7 @@
 //! Keeps the beginning and the end of a stream of any length, and counts what it leaves out.
 
 /// The kept parts of one output stream. Memory is bounded by what is kept, whatever a host sends.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Capture {
     head: Vec<u8>,
     head_limit: usize,

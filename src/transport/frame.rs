@@ -16,7 +16,7 @@ const NOISE: usize = 16 * 1024;
 const LONGEST_LINE: usize = 256;
 
 /// Searches a stream for one byte string, across the borders of pieces.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Finder {
     needle: Vec<u8>,
     /// For each byte: how far the search may go on when it stands under the needle's last place (Horspool).
@@ -57,7 +57,7 @@ impl Finder {
 }
 
 /// Where the bytes of the command go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Sink {
     /// The beginning and the end are kept.
     Keep(Capture),
@@ -83,7 +83,7 @@ enum Phase {
 }
 
 /// One output stream, as far as one command is concerned.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Frame {
     finder: Finder,
     /// Whether an end marker is expected; without one the command's output goes on to the end of the stream.

@@ -1,6 +1,8 @@
 //! `connection: local`: commands on this machine, by the same shells as on others.
 
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -10,7 +12,7 @@ use tokio::process::{ChildStdin, Command as Process};
 use tokio::sync::{Mutex as AsyncMutex, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::pipe::{Shared, forward};
+use super::pipe::{Shared, State, forward};
 use super::remote::{Place, Remote};
 use super::{Connection, Options, Target, Transport, Unreachable};
 
@@ -37,22 +39,78 @@ impl Transport for Local {
     }
 }
 
+/// Where a command's input goes.
+enum Input {
+    Pipe(ChildStdin),
+    /// The other end of its terminal.
+    Terminal(Arc<OwnedFd>),
+}
+
 /// The side of a pipe that leads to a local process.
 pub(super) struct LocalSide {
     shared: Arc<Shared>,
     copy: Mutex<Option<mpsc::Sender<Bytes>>>,
-    input: AsyncMutex<Option<ChildStdin>>,
+    input: AsyncMutex<Option<Input>>,
+    /// The command is to get a terminal of its own.
+    terminal: AtomicBool,
     /// Stops reading: what is left of the process is nobody's business any more.
     done: CancellationToken,
 }
 
 impl LocalSide {
     pub(super) fn new(shared: Arc<Shared>, copy: Option<mpsc::Sender<Bytes>>) -> Self {
-        Self { shared, copy: Mutex::new(copy), input: AsyncMutex::new(None), done: CancellationToken::new() }
+        Self {
+            shared,
+            copy: Mutex::new(copy),
+            input: AsyncMutex::new(None),
+            terminal: AtomicBool::new(false),
+            done: CancellationToken::new(),
+        }
+    }
+
+    /// Gives the command that is started a terminal, without echo.
+    pub(super) fn terminal(&self) {
+        self.terminal.store(true, Ordering::Relaxed);
+    }
+
+    /// Starts the command on a terminal, in a session of its own.
+    async fn exec_on_terminal(&self, line: &str) -> Result<(), String> {
+        let wrong = |error: std::io::Error| format!("cannot open a terminal: {error}");
+        let (ours, its) = open_terminal().map_err(|error| wrong(error.into()))?;
+        let other = || its.try_clone().map(Stdio::from).map_err(wrong);
+        let mut child = Process::new("setsid")
+            .args(["-c", "/bin/sh", "-c", line])
+            .stdin(other()?)
+            .stdout(other()?)
+            .stderr(other()?)
+            .spawn()
+            .map_err(|error| format!("cannot start setsid: {error}"))?;
+        drop(its);
+        let ours = Arc::new(ours);
+        *self.input.lock().await = Some(Input::Terminal(ours.clone()));
+        let (shared, done) = (self.shared.clone(), self.done.clone());
+        tokio::spawn(async move {
+            let (stop, to) = (done.clone(), shared.clone());
+            let reading = tokio::task::spawn_blocking(move || read_terminal(&ours, &to, &stop));
+            let work = async {
+                let status = child.wait().await;
+                shared.change(|state| state.exit = Some(status.map_or(255, exit_code)));
+                let _ = reading.await;
+            };
+            tokio::select! {
+                () = work => {}
+                () = done.cancelled() => {}
+            }
+            shared.change(State::close);
+        });
+        Ok(())
     }
 
     /// Starts the command, in a process group of its own, so that Ctrl-C in our terminal does not hit it.
     pub(super) async fn exec(&self, line: &str) -> Result<(), String> {
+        if self.terminal.load(Ordering::Relaxed) {
+            return self.exec_on_terminal(line).await;
+        }
         let mut child = Process::new("/bin/sh")
             .arg("-c")
             .arg(line)
@@ -62,7 +120,7 @@ impl LocalSide {
             .process_group(0)
             .spawn()
             .map_err(|error| format!("cannot start /bin/sh: {error}"))?;
-        *self.input.lock().await = child.stdin.take();
+        *self.input.lock().await = child.stdin.take().map(Input::Pipe);
         let copy = self.copy.lock().unwrap_or_else(PoisonError::into_inner).take();
         let readers = [
             child.stdout.take().map(|out| tokio::spawn(read(out, true, self.shared.clone(), copy))),
@@ -73,7 +131,11 @@ impl LocalSide {
             let aborts: Vec<_> = readers.iter().flatten().map(tokio::task::JoinHandle::abort_handle).collect();
             let work = async {
                 let status = child.wait().await;
-                shared.change(|state| state.exit = Some(status.map_or(255, exit_code)));
+                shared.change(|state| {
+                    if !state.lent {
+                        state.exit = Some(status.map_or(255, exit_code));
+                    }
+                });
                 for reader in readers.into_iter().flatten() {
                     let _ = reader.await;
                 }
@@ -82,17 +144,16 @@ impl LocalSide {
                 () = work => {}
                 () = done.cancelled() => aborts.iter().for_each(tokio::task::AbortHandle::abort),
             }
-            shared.change(|state| {
-                state.eof = true;
-                state.ended = true;
-            });
+            shared.change(State::close);
         });
         Ok(())
     }
 
     pub(super) async fn send(&self, bytes: &Bytes) -> bool {
         match self.input.lock().await.as_mut() {
-            Some(input) => input.write_all(bytes).await.is_ok() && input.flush().await.is_ok(),
+            Some(Input::Pipe(input)) => input.write_all(bytes).await.is_ok() && input.flush().await.is_ok(),
+            // A line with a password: it fits.
+            Some(Input::Terminal(fd)) => rustix::io::write(&**fd, bytes).is_ok_and(|count| count == bytes.len()),
             None => false,
         }
     }
@@ -137,5 +198,44 @@ async fn read(
             Vec::new()
         });
         forward(&mut copy, queued).await;
+    }
+}
+
+/// Both ends of a new terminal, ours first: raw but for lines, and without echo.
+fn open_terminal() -> rustix::io::Result<(OwnedFd, OwnedFd)> {
+    use rustix::fs::{Mode, OFlags};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use rustix::termios::{InputModes, LocalModes, OptionalActions, OutputModes, tcgetattr, tcsetattr};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
+    grantpt(&ours)?;
+    unlockpt(&ours)?;
+    let its =
+        rustix::fs::open(ptsname(&ours, Vec::new())?, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut modes = tcgetattr(&its)?;
+    modes.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+    modes.input_modes.remove(InputModes::ICRNL);
+    modes.output_modes.remove(OutputModes::OPOST);
+    tcsetattr(&its, OptionalActions::Now, &modes)?;
+    Ok((ours, its))
+}
+
+/// Reads what is written to a terminal until nobody holds it open any more, or nobody is interested. Closed after that, it hangs up on
+/// whoever still has it.
+fn read_terminal(ours: &OwnedFd, shared: &Shared, done: &CancellationToken) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    /// How often it looks whether anybody is still interested.
+    const TURN: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+    let mut buffer = vec![0; 4096];
+    while !done.is_cancelled() {
+        if !matches!(poll(&mut [PollFd::new(ours, PollFlags::IN)], Some(&TURN)), Ok(count) if count > 0) {
+            continue;
+        }
+        match rustix::io::read(ours, buffer.as_mut_slice()) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => shared.change(|state| {
+                state.received += 1;
+                state.out.push(buffer.get(..count).unwrap_or(&[]));
+            }),
+        }
     }
 }

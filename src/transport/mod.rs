@@ -11,6 +11,7 @@
 )]
 
 mod algorithms;
+mod bridge;
 mod capture;
 pub(crate) mod detached;
 mod dial;

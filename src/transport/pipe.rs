@@ -30,6 +30,16 @@ pub(super) struct State {
     pub(super) ended: bool,
     /// Counts messages with data, so that silence can be noticed.
     pub(super) received: u64,
+    /// The command itself runs on another channel, which tells its exit status and its end.
+    pub(super) lent: bool,
+}
+
+impl State {
+    /// Nothing more comes.
+    pub(super) fn close(&mut self) {
+        self.eof = true;
+        self.ended = !self.lent;
+    }
 }
 
 /// The state, shared with the task that reads.
@@ -41,7 +51,7 @@ pub(super) struct Shared {
 
 impl Shared {
     fn new(out: Frame, err: Frame) -> Arc<Self> {
-        let state = State { out, err, accepted: None, exit: None, eof: false, ended: false, received: 0 };
+        let state = State { out, err, accepted: None, exit: None, eof: false, ended: false, received: 0, lent: false };
         Arc::new(Self { state: Mutex::new(state), changed: Notify::new() })
     }
 
@@ -92,6 +102,8 @@ enum Side {
 pub(super) struct Pipe {
     side: Option<Side>,
     shared: Arc<Shared>,
+    /// The channel with the terminal on which the command was started, where there is one.
+    terminal: Option<Box<Pipe>>,
 }
 
 impl std::fmt::Debug for Pipe {
@@ -123,13 +135,23 @@ impl Pipe {
         let (read, write) = channel.split();
         let shared = Shared::new(out, err);
         tokio::spawn(drain(read, shared.clone(), copy));
-        Ok(Self { side: Some(Side::Channel(write)), shared })
+        Ok(Self { side: Some(Side::Channel(write)), shared, terminal: None })
     }
 
     /// A pipe to a process on this machine.
     pub(super) fn here(out: Frame, err: Frame, copy: Option<mpsc::Sender<Bytes>>) -> Self {
         let shared = Shared::new(out, err);
-        Self { side: Some(Side::Local(LocalSide::new(shared.clone(), copy))), shared }
+        Self { side: Some(Side::Local(LocalSide::new(shared.clone(), copy))), shared, terminal: None }
+    }
+
+    /// Keeps the channel on which the command was started for as long as this one.
+    pub(super) fn hold(&mut self, terminal: Self) {
+        self.terminal = Some(Box::new(terminal));
+    }
+
+    /// The terminal on which the command was started.
+    pub(super) fn held(&self) -> Option<&Self> {
+        self.terminal.as_deref()
     }
 
     /// Asks the server to run a command.
@@ -145,8 +167,10 @@ impl Pipe {
     pub(super) async fn terminal(&self) {
         use russh::Pty::{ECHO, ICANON, ICRNL, ISIG, ONLCR, OPOST};
         let modes = [(ECHO, 0), (ICANON, 1), (ICRNL, 0), (ISIG, 0), (ONLCR, 0), (OPOST, 0)];
-        if let Some(Side::Channel(write)) = &self.side {
-            let _ = write.request_pty(false, "dumb", 80, 24, 0, 0, &modes).await;
+        match &self.side {
+            Some(Side::Channel(write)) => drop(write.request_pty(false, "dumb", 80, 24, 0, 0, &modes).await),
+            Some(Side::Local(local)) => local.terminal(),
+            None => {}
         }
     }
 
@@ -206,6 +230,9 @@ impl Pipe {
         }
         let within = std::time::Duration::from_secs(1);
         let _ = tokio::time::timeout(within, self.until(|state| state.ended.then_some(()))).await;
+        if let Some(terminal) = self.terminal.take() {
+            Box::pin(terminal.close()).await;
+        }
     }
 }
 
@@ -227,31 +254,30 @@ async fn drain(mut read: ChannelReadHalf, shared: Arc<Shared>, mut copy: Option<
     loop {
         let message = read.wait().await;
         let mut queued = Vec::new();
-        let ended = shared.change(|state| {
-            match message {
-                Some(ChannelMsg::Data { data }) => {
-                    state.received += 1;
-                    state.out.push(&data);
-                    queued = state.out.take_queue();
-                }
-                Some(ChannelMsg::ExtendedData { data, .. }) => {
-                    state.received += 1;
-                    state.err.push(&data);
-                }
-                Some(ChannelMsg::ExitStatus { exit_status }) => {
-                    state.exit = Some(i32::try_from(exit_status).unwrap_or(255));
-                }
-                Some(ChannelMsg::ExitSignal { signal_name, .. }) => state.exit = Some(128 + number(&signal_name)),
-                Some(ChannelMsg::Success) => state.accepted = Some(true),
-                Some(ChannelMsg::Failure) => state.accepted = Some(false),
-                Some(ChannelMsg::Eof) => state.eof = true,
-                Some(ChannelMsg::Close) | None => state.ended = true,
-                Some(_) => {}
+        let closed = matches!(message, Some(ChannelMsg::Close) | None);
+        shared.change(|state| match message {
+            Some(ChannelMsg::Data { data }) => {
+                state.received += 1;
+                state.out.push(&data);
+                queued = state.out.take_queue();
             }
-            state.ended
+            Some(ChannelMsg::ExtendedData { data, .. }) => {
+                state.received += 1;
+                state.err.push(&data);
+            }
+            Some(ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. }) if state.lent => {}
+            Some(ChannelMsg::ExitStatus { exit_status }) => {
+                state.exit = Some(i32::try_from(exit_status).unwrap_or(255));
+            }
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => state.exit = Some(128 + number(&signal_name)),
+            Some(ChannelMsg::Success) => state.accepted = Some(true),
+            Some(ChannelMsg::Failure) => state.accepted = Some(false),
+            Some(ChannelMsg::Eof) => state.eof = true,
+            Some(ChannelMsg::Close) | None => state.close(),
+            Some(_) => {}
         });
         forward(&mut copy, queued).await;
-        if ended {
+        if closed {
             return;
         }
     }

@@ -24,7 +24,9 @@ use super::link::Link;
 use super::pipe::{OpenError, Pipe, file_writer, keeping};
 use super::running::{self, Registry};
 use super::sessions::{Sessions, Slot, Taken};
-use super::{Become, Command, Connection, Lost, Options, Stream, Target, Trace, Unreachable, once, shells, wrapping};
+use super::{
+    Become, Command, Connection, Lost, Options, Stream, Target, Trace, Unreachable, bridge, once, shells, wrapping,
+};
 
 /// A connection to one host by SSH.
 pub(super) struct Remote {
@@ -62,7 +64,11 @@ impl Place {
         }
     }
 
-    async fn open(&self, frames: (Frame, Frame), copy: Option<mpsc::Sender<Bytes>>) -> Result<Pipe, OpenError> {
+    pub(super) async fn open(
+        &self,
+        frames: (Frame, Frame),
+        copy: Option<mpsc::Sender<Bytes>>,
+    ) -> Result<Pipe, OpenError> {
         match self {
             Self::Host(link) => Pipe::open(link, frames.0, frames.1, copy).await,
             Self::Here => Ok(Pipe::here(frames.0, frames.1, copy)),
@@ -81,6 +87,8 @@ pub(super) struct Inner {
     pub(super) plain: AtomicBool,
     pub(super) closing: CancellationToken,
     pub(super) running: Registry,
+    /// The program that becomes somebody was found to insist on a terminal.
+    terminal: AtomicBool,
 }
 
 impl std::fmt::Debug for Remote {
@@ -99,6 +107,19 @@ pub(super) enum NotBegun {
     Lost(Lost),
 }
 
+/// A shell that did not say that it runs.
+struct NotGreeted {
+    why: NotBegun,
+    /// The program that was to become somebody insists on a terminal.
+    wants_terminal: bool,
+}
+
+impl From<NotBegun> for NotGreeted {
+    fn from(why: NotBegun) -> Self {
+        Self { why, wants_terminal: false }
+    }
+}
+
 impl Remote {
     pub(super) fn new(place: Place, target: &Target, options: &Options) -> Self {
         let inner = Inner {
@@ -109,6 +130,7 @@ impl Remote {
             plain: AtomicBool::new(options.one_channel_a_command),
             closing: CancellationToken::new(),
             running: Registry::default(),
+            terminal: AtomicBool::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -155,29 +177,60 @@ impl Inner {
         frames: (Frame, Frame),
         copy: Option<mpsc::Sender<Bytes>>,
     ) -> Result<Pipe, NotBegun> {
-        let elevation = match r#become {
-            Some(r#become) => {
-                elevate::elevate(r#become, line, nonce).map_err(|why| NotBegun::Lost(Lost::Become(why)))?
+        let Some(r#become) = r#become else {
+            return self.begin_as(None, &Elevation::none(line), frames, copy).await.map_err(|failed| failed.why);
+        };
+        let elevation = |terminal| {
+            elevate::elevate(r#become, line, nonce, terminal).map_err(|why| NotBegun::Lost(Lost::Become(why)))
+        };
+        let first = elevation(self.terminal.load(Ordering::Relaxed))?;
+        let again = (!first.terminal).then(|| (frames.clone(), copy.clone()));
+        match (self.begin_as(Some(r#become), &first, frames, copy).await, again) {
+            (Err(NotGreeted { wants_terminal: true, .. }), Some((frames, copy))) => {
+                self.terminal.store(true, Ordering::Relaxed);
+                self.begin_as(Some(r#become), &elevation(true)?, frames, copy).await.map_err(|failed| failed.why)
             }
-            None => Elevation { line: line.to_owned(), prompt: None, terminal: false },
+            (done, _) => done.map_err(|failed| failed.why),
+        }
+    }
+
+    async fn begin_as(
+        &self,
+        r#become: Option<&Become>,
+        elevation: &Elevation,
+        frames: (Frame, Frame),
+        copy: Option<mpsc::Sender<Bytes>>,
+    ) -> Result<Pipe, NotGreeted> {
+        let opening = async {
+            if elevation.terminal {
+                return bridge::open(&self.place, elevation, frames, copy, self.patience).await;
+            }
+            let pipe = self.place.open(frames, copy).await.map_err(bridge::Failed::Open)?;
+            pipe.exec(&elevation.line).await.map_err(|_| bridge::Failed::Ended)?;
+            Ok(pipe)
         };
-        let pipe = match timeout(self.patience, self.place.open(frames, copy)).await {
-            Err(_) => return Err(NotBegun::Lost(self.late("opening a channel"))),
+        // Each of a bridge's waits is bounded by itself.
+        let patience = if elevation.terminal { self.patience * 4 } else { self.patience };
+        let pipe = match timeout(patience, opening).await {
+            Err(_) => return Err(NotBegun::Lost(self.late("opening a channel")).into()),
             Ok(Ok(pipe)) => pipe,
-            Ok(Err(OpenError::TooMany)) => return Err(NotBegun::TooMany),
-            Ok(Err(OpenError::Prohibited(why))) => return Err(NotBegun::Refused(why)),
-            Ok(Err(OpenError::Gone(why))) => return Err(NotBegun::Lost(Lost::NotStarted(why))),
+            Ok(Err(bridge::Failed::Open(OpenError::TooMany))) => return Err(NotBegun::TooMany.into()),
+            Ok(Err(bridge::Failed::Open(OpenError::Prohibited(why)))) => return Err(NotBegun::Refused(why).into()),
+            Ok(Err(bridge::Failed::Open(OpenError::Gone(why)))) => {
+                return Err(NotBegun::Lost(Lost::NotStarted(why)).into());
+            }
+            Ok(Err(bridge::Failed::Said(said))) if !self.place.is_gone() => {
+                let why = elevate::no_bridge(r#become, &said);
+                return Err(NotBegun::Lost(Lost::Become(why)).into());
+            }
+            Ok(Err(bridge::Failed::Ended | bridge::Failed::Said(_))) => {
+                return Err(NotBegun::Lost(Lost::NotStarted(self.place.closed())).into());
+            }
         };
-        if elevation.terminal {
-            pipe.terminal().await;
-        }
-        if pipe.exec(&elevation.line).await.is_err() {
-            return Err(NotBegun::Lost(Lost::NotStarted(self.place.closed())));
-        }
-        match timeout(self.patience, self.greet(&pipe, r#become, &elevation)).await {
+        match timeout(self.patience, self.greet(&pipe, r#become, elevation)).await {
             Err(_) => {
                 let phase = r#become.map_or("starting a shell", |b| b.method.as_str());
-                Err(NotBegun::Lost(self.late(phase)))
+                Err(NotBegun::Lost(self.late(phase)).into())
             }
             Ok(Err(why)) => Err(why),
             Ok(Ok(())) => Ok(pipe),
@@ -185,49 +238,68 @@ impl Inner {
     }
 
     /// Answers a prompt, and waits for the greeting or the end.
-    async fn greet(&self, pipe: &Pipe, r#become: Option<&Become>, elevation: &Elevation) -> Result<(), NotBegun> {
+    async fn greet(&self, pipe: &Pipe, r#become: Option<&Become>, elevation: &Elevation) -> Result<(), NotGreeted> {
         enum Seen {
             Hello,
             Asked,
             Ended,
         }
+        let count = |text: &str| elevation.prompt.as_ref().map_or(0, |prompt| prompt.count(text));
+        let on_terminal = || match pipe.held() {
+            Some(terminal) => terminal.look(|state| state.out.noise()),
+            None => String::new(),
+        };
         let mut answered = 0;
         loop {
-            let seen = pipe
-                .until(|state| {
-                    let noise = format!("{}{}", state.out.noise(), state.err.noise());
-                    if state.out.hello {
-                        Some(Seen::Hello)
-                    } else if elevation.prompt.as_ref().is_some_and(|p| p.count(&noise) > answered) {
-                        Some(Seen::Asked)
-                    } else if state.ended || state.accepted == Some(false) || state.exit.is_some() && state.eof {
-                        Some(Seen::Ended)
-                    } else {
-                        None
+            let look = pipe.until(|state| {
+                let ended = state.ended || state.accepted == Some(false) || state.exit.is_some() && state.eof;
+                if state.out.hello {
+                    Some(Seen::Hello)
+                } else if count(&format!("{}{}", state.out.noise(), state.err.noise())) > answered {
+                    Some(Seen::Asked)
+                } else {
+                    ended.then_some(Seen::Ended)
+                }
+            });
+            let asked = async {
+                match pipe.held() {
+                    Some(terminal) => {
+                        terminal.until(|state| (count(&state.out.noise()) > answered).then_some(Seen::Asked)).await
                     }
-                })
-                .await;
+                    None => std::future::pending().await,
+                }
+            };
+            let seen = tokio::select! {
+                biased;
+                seen = look => seen,
+                seen = asked => seen,
+            };
             match (seen, r#become) {
                 (Seen::Hello, _) => return Ok(()),
                 (Seen::Asked, Some(r#become)) if answered == 0 => {
                     answered = 1;
                     if let Some(password) = &r#become.password {
-                        pipe.send(Bytes::from(format!("{}\n", password.reveal()))).await;
+                        let answer = Bytes::from(format!("{}\n", password.reveal()));
+                        let to = pipe.held().filter(|_| elevation.answers_on_terminal);
+                        to.unwrap_or(pipe).send(answer).await;
                     }
                 }
                 (_, r#become) => {
+                    let terminal = on_terminal();
                     let (noise, status) =
                         pipe.look(|state| (format!("{}\n{}", state.out.noise(), state.err.noise()), state.exit));
                     if self.place.is_gone() {
-                        return Err(NotBegun::Lost(Lost::NotStarted(self.place.closed())));
+                        return Err(NotBegun::Lost(Lost::NotStarted(self.place.closed())).into());
                     }
                     // A second question means that the first answer was wrong; a third would only count towards a lock-out.
-                    let asked = elevation.prompt.as_ref().map_or(0, |p| p.count(&noise));
+                    let asked = count(&noise).max(count(&terminal));
+                    let noise = format!("{noise}\n{terminal}");
                     return Err(match r#become {
-                        Some(r#become) => {
-                            NotBegun::Lost(Lost::Become(elevate::explain(r#become, &noise, asked, status)))
-                        }
-                        None => NotBegun::Refused(noise),
+                        Some(r#become) => NotGreeted {
+                            why: NotBegun::Lost(Lost::Become(elevate::explain(r#become, &noise, asked, status))),
+                            wants_terminal: elevate::wants_terminal(&noise),
+                        },
+                        None => NotBegun::Refused(noise).into(),
                     });
                 }
             }

@@ -1,6 +1,7 @@
 //! Against OpenSSH's sshd. These tests need root, openssh-server and busybox, and fail without.
 
 mod cut;
+mod terminal;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -738,8 +739,9 @@ async fn other_users_are_become_with_and_without_passwords() {
         assert!(message.contains("password is wrong"), "{message}");
         let root = login("root").await;
         assert_eq!(root.run(&command(becoming("su", "free", None), "id -un")).await.unwrap().out(), "free\n");
-        let message = told(root.run(&command(becoming("doas", "free", None), "id -un")).await);
-        assert!(message.contains("no doas on the host"), "{message}");
+        let missing = becoming("doas", "free", None).map(|b| super::Become { executable: Some("no-doas".into()), ..b });
+        let message = told(root.run(&command(missing, "id -un")).await);
+        assert!(message.contains("no no-doas on the host"), "{message}");
         let message = told(root.run(&command(becoming("sudo", "ghost", None), "id -un")).await);
         assert!(message.contains("no user ghost"), "{message}");
     }
