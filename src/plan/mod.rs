@@ -223,8 +223,10 @@ impl Task {
 /// `loop:` and `loop_control:`.
 #[derive(Debug)]
 pub(crate) struct Loop {
-    /// The list.
+    /// The list, or what the lookup of `with_…` is given.
     pub(crate) items: Arc<Node>,
+    /// `with_items` and the like, where it is no `loop`.
+    pub(crate) with: Option<&'static str>,
     /// `item` or another name.
     pub(crate) variable: String,
     /// The variable of the index.

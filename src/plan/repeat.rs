@@ -12,19 +12,27 @@ use crate::playbook;
 impl Compiler<'_> {
     pub(super) fn repeat(&mut self, own: &playbook::Keywords) -> Option<Loop> {
         let control = own.get("loop_control");
-        let Some(items) = own.get("loop") else {
+        let mut written = own.iter().filter(|keyword| keyword.name == "loop" || keyword.name.starts_with("with_"));
+        let (first, second) = (written.next(), written.next());
+        if let (Some(first), Some(second)) = (first, second) {
+            let message = format!("a task has one loop, and this one has `{}` and `{}`", first.name, second.name);
+            self.wrong.push(Diagnostic::error(message, second.span).also(first.span, "the first"));
+        }
+        let Some(playbook::Keyword { name, value: items, .. }) = first else {
             if let Some(span) = own.span("loop_control") {
                 self.wrong.push(Diagnostic::error("`loop_control` needs a `loop`", span));
             }
             return None;
         };
         self.check(items);
-        if !matches!(items.kind, NodeKind::Seq(_) | NodeKind::String { .. }) {
+        let with = name.starts_with("with_").then_some(*name);
+        if with.is_none() && !matches!(items.kind, NodeKind::Seq(_) | NodeKind::String { .. }) {
             let message = format!("`loop` needs a list, not {}", items.type_name());
             self.wrong.push(Diagnostic::error(message, items.span));
         }
         let mut repeat = Loop {
             items: Arc::new(items.clone()),
+            with,
             variable: "item".to_owned(),
             index: None,
             label: None,

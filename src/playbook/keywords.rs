@@ -118,6 +118,14 @@ const ROWS: &[Row] = &[
     row("loop", "thn"),
     row("loop_control", "thn"),
     row("register", "thnu"),
+    row("with_dict", "thn"),
+    row("with_indexed_items", "thn"),
+    row("with_items", "thn"),
+    row("with_list", "thn"),
+    row("with_nested", "thn"),
+    row("with_sequence", "thn"),
+    row("with_subelements", "thn"),
+    row("with_together", "thn"),
     row("retries", "thu"),
     row("until", "thu"),
     row("async", "th"),
@@ -198,11 +206,12 @@ pub(super) enum Found {
 pub(super) fn find(key: &str, span: Span, level: Level) -> Found {
     // `user` is the old name of `remote_user`, `sudo` is long gone.
     let name = if key == "user" && level == Level::Play { "remote_user" } else { key };
-    if let Some(lookup) = name.strip_prefix("with_") {
-        let help = match lookup {
-            "items" | "list" => "write `loop:` with the list",
-            "dict" => "write `loop: \"{{ d | dict2items }}\"`, and `item.key`, `item.value`",
-            _ => "write `loop:` with a list",
+    let known = ROWS.iter().any(|row| row.name == name);
+    if let Some(lookup) = name.strip_prefix("with_").filter(|_| !known) {
+        let rows = ROWS.iter().filter_map(|row| row.name.strip_prefix("with_"));
+        let help = match did_you_mean(lookup, rows) {
+            Some(meant) => format!("did you mean `with_{meant}`?"),
+            None => "write `loop:` with a list".to_owned(),
         };
         return Found::Wrong(Diagnostic::error(format!("`{name}` is not supported yet"), span).help(help));
     }

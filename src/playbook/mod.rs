@@ -51,6 +51,12 @@ impl Keywords {
         self.0.iter().find(|keyword| keyword.name == name).map(|keyword| keyword.span)
     }
 
+    /// Where a loop is: `loop`, `with_items` and the like.
+    pub(crate) fn looped(&self) -> Option<Span> {
+        let is_loop = |keyword: &&Keyword| keyword.name == "loop" || keyword.name.starts_with("with_");
+        self.0.iter().find(is_loop).map(|keyword| keyword.span)
+    }
+
     /// All keywords.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Keyword> {
         self.0.iter()

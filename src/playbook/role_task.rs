@@ -32,7 +32,7 @@ struct Asked {
 impl Loader<'_> {
     pub(super) fn import_role(&mut self, map: &[(Node, Node)], key: &Node, value: &Node) -> Option<Entry> {
         let keywords = self.beside_role(map, key);
-        if let Some(span) = keywords.span("loop") {
+        if let Some(span) = keywords.looped() {
             self.wrong.push(Diagnostic::error("`import_role` can't have a `loop`", span).help("use `include_role`"));
         }
         let asked = self.asked("import_role", key.span, value, &keywords)?;

@@ -106,7 +106,7 @@ impl Loader<'_> {
                 self.keyword(&mut keywords, key, value, Level::Include);
             }
         }
-        if let Some(span) = keywords.span("loop") {
+        if let Some(span) = keywords.looped() {
             self.wrong.push(Diagnostic::error("`import_tasks` can't have a `loop`", span).help("use `include_tasks`"));
         }
         let file = file.get("file").unwrap_or(file);

@@ -110,12 +110,8 @@ impl HostTask {
         let task = Arc::clone(&self.task);
         let Some(repeat) = &task.repeat else { return self.once(self.room.clone()).await };
         // A false condition skips the task before a list that may then be undefined is looked at.
-        let items = match self.room.render(&repeat.items).await {
-            Ok(Value::Array(items)) => items,
-            Ok(other) => {
-                let message = format!("`loop` needs a list, not {}", crate::base::type_name(&other));
-                return HostResult::of(Acted::failed(Failure::new(message)));
-            }
+        let items = match self.room.items(repeat).await {
+            Ok(items) => items,
             Err(trouble) => {
                 return match self.room.first_false(&task.keywords.when).await {
                     Ok(Some(condition)) => HostResult::skipped("Conditional result was False", Some(&condition)),
@@ -220,13 +216,13 @@ impl HostTask {
     pub(super) async fn rooms(&self) -> Vec<(u32, Room)> {
         let all = match &self.task.repeat {
             None => vec![(0, self.room.clone())],
-            Some(repeat) => match self.room.render(&repeat.items).await {
-                Ok(Value::Array(items)) => {
+            Some(repeat) => match self.room.items(repeat).await {
+                Ok(items) => {
                     let one =
                         |(at, item)| (u32::try_from(at).unwrap_or(u32::MAX), self.item_room(repeat, &items, at, item));
                     items.iter().enumerate().map(one).collect()
                 }
-                _ => Vec::new(),
+                Err(_) => Vec::new(),
             },
         };
         let mut rooms = Vec::new();

@@ -241,13 +241,7 @@ impl BatchRun {
         let room = self.room(host, task, locals);
         let items: Vec<Option<Value>> = match &task.repeat {
             None => vec![None],
-            Some(repeat) => match room.render(&repeat.items).await? {
-                Value::Array(items) => items.into_iter().map(Some).collect(),
-                other => {
-                    let message = format!("`loop` needs a list, not {}", crate::base::type_name(&other));
-                    return Err(Trouble::Failed(Failure::new(message)));
-                }
-            },
+            Some(repeat) => room.items(repeat).await?.into_iter().map(Some).collect(),
         };
         let mut uses = Vec::new();
         let mut condition = None;

@@ -33,6 +33,7 @@ mod keep;
 mod lease;
 mod login;
 mod look;
+mod loops;
 mod meta;
 mod obey;
 mod opened;
