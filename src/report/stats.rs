@@ -131,7 +131,7 @@ mod tests {
         let stats =
             kept(&[("h1", json!({"data": {"n": [2], "a": 1}, "per_host": true})), ("h1", json!({"data": {"b": 1}}))]);
         let lines: Vec<String> =
-            stats.lines().iter().map(|line| super::super::style::Paint::PLAIN.line(line)).collect();
+            stats.lines().iter().map(|line| crate::report::style::Paint::PLAIN.line(line)).collect();
         assert_eq!(lines, ["\th1: { \"a\": 1, \"n\": [  2 ]}", "", "\tRUN: { \"b\": 1}"]);
     }
 }
