@@ -151,7 +151,7 @@ const OF_A_CLUSTER: &[&str] = &[
 fn no_module_is_forgotten_on_the_hosts() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/modules_on_hosts");
     let mut used = std::collections::BTreeSet::new();
-    for name in ["changes.yml", "once.yml", "looks.yml", "systemd.yml"] {
+    for name in ["changes.yml", "once.yml", "looks.yml", "system.yml", "systemd.yml"] {
         let text = std::fs::read_to_string(folder.join(name)).expect("cases");
         let plays: Vec<serde_yaml::Value> = serde_yaml::from_str(&text).expect("a playbook");
         for play in &plays {

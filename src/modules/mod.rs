@@ -79,6 +79,7 @@ mod tempfile;
 mod template;
 mod unarchive;
 mod uri;
+mod user;
 mod validate_argument_spec;
 mod wait_for;
 mod wait_for_connection;
@@ -147,6 +148,7 @@ pub(crate) const REGISTRY: &[&ModuleSpec] = &[
     &template::SPEC,
     &unarchive::SPEC,
     &uri::SPEC,
+    &user::SPEC,
     &validate_argument_spec::SPEC,
     &wait_for::SPEC,
     &wait_for_connection::SPEC,

@@ -16,8 +16,20 @@ use super::{Answer, Bound, Change, Controller as _, Gate, Question, State, Verdi
 use crate::base::{Map, Output, Value};
 
 /// The modules that have such cases. The others have cases of another shape beside their code.
-const MODULES: &[&str] =
-    &["command", "copy", "fetch", "file", "group", "release", "slurp", "stat", "template", "unarchive", "wait_for"];
+const MODULES: &[&str] = &[
+    "command",
+    "copy",
+    "fetch",
+    "file",
+    "group",
+    "release",
+    "slurp",
+    "stat",
+    "template",
+    "unarchive",
+    "user",
+    "wait_for",
+];
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

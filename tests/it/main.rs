@@ -31,6 +31,7 @@ mod resume;
 mod rollback;
 mod secrets;
 mod ssh;
+mod system;
 mod terminal;
 mod tidy;
 mod undo;
