@@ -2,6 +2,7 @@
 //! was when it read passwords from terminals only.
 
 use super::*;
+use crate::transport::{Any, Become};
 
 /// `worker` needs a password for doas, `free` and `tied` none; sudo wants a terminal of `worker` and `tied`. `old-su` is this machine's
 /// su behind the check of earlier ones.
@@ -26,7 +27,7 @@ fn told(result: Result<Output, Lost>) -> String {
 async fn programs_that_insist_on_a_terminal_get_one_and_the_streams_stay_apart() {
     let server = Server::start_prepared(&["AuthorizedKeysFile=/etc/stagger_keys"], &prepare());
     let old_su = |user: &str, password| {
-        becoming("su", user, password).map(|b| super::super::Become { executable: Some("/etc/old-su".to_owned()), ..b })
+        becoming("su", user, password).map(|b| Become { executable: Some("/etc/old-su".to_owned()), ..b })
     };
     for options in both(&server) {
         let transport = Ssh::new(options);
@@ -110,10 +111,10 @@ async fn on_this_machine_a_program_gets_a_terminal_of_its_own() {
     for plain in [false, true] {
         let options = Options { one_channel_a_command: plain, ..Options::default() };
         let target = Target { connection: "local".to_owned(), ..Target::named("here") };
-        let connection = super::super::Any::new(options).connect(&target).await.unwrap();
+        let connection = Any::new(options).connect(&target).await.unwrap();
         let su = |password| {
             let executable = Some(program.display().to_string());
-            becoming("su", "root", Some(password)).map(|b| super::super::Become { executable, ..b })
+            becoming("su", "root", Some(password)).map(|b| Become { executable, ..b })
         };
         let command = Command { r#become: su("geheim"), ..script("id -un; echo err >&2; cat; exit 3") };
         for _ in 0..2 {
