@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests read what the program wrote")]
 
 mod ansible;
+mod becoming;
 mod booted;
 mod callbacks;
 mod control;
