@@ -71,13 +71,7 @@ impl BatchRun {
                 }
             }
             Meta::EndRole => chosen.iter().for_each(|host| host.state().role_over = true),
-            Meta::Undo => {
-                self.undo_now(&chosen).await;
-                for host in &chosen {
-                    // What was changed for a time is not wanted any more.
-                    host.state().claims.retain(|_, claim| claim.is_for_good());
-                }
-            }
+            Meta::Undo => self.undo_now(&chosen).await,
             Meta::ResetConnection => {
                 for host in &chosen {
                     self.run.disconnect(host).await;

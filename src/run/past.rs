@@ -157,6 +157,10 @@ impl Past {
                 }
             }
             EventKind::HostFinished { key, host, status, steps, result, message, notified, rescued, .. } => {
+                if counts(status, rescued) {
+                    // What was taken back is as it is wanted again, until the next undo.
+                    self.again.remove(&(key.clone(), host.clone()));
+                }
                 // Tasks that fail before they begin have no start.
                 let trail = self.hosts.entry(host).or_default();
                 let record = trail.records.entry(key).or_insert_with(|| Record { order, ..Record::default() });

@@ -79,6 +79,7 @@ impl BatchRun {
     pub(in crate::run) async fn undo_now(self: &Arc<Self>, hosts: &[Arc<Host>]) {
         let named = |host: &str| hosts.iter().any(|other| other.name == host);
         self.undo(|armed| named(&armed.host) || armed.shared && self.has(&armed.host)).await;
+        drop_lent(hosts);
     }
 
     /// Takes back all that is left of this batch: its hosts are at the end of their sequence.
@@ -86,6 +87,7 @@ impl BatchRun {
         let mut early = std::mem::take(&mut *self.undoing.early.lock().unwrap_or_else(PoisonError::into_inner));
         while early.join_next().await.is_some() {}
         self.undo(|armed| self.has(&armed.host)).await;
+        drop_lent(&self.hosts);
     }
 
     async fn undo(&self, wanted: impl Fn(&Armed) -> bool) {
@@ -100,6 +102,13 @@ impl BatchRun {
             // A host that a setting was left on must not count as done.
             self.judge();
         }
+    }
+}
+
+/// What was changed for a time is not wanted any more, and is not looked at when a later task asks what still holds.
+fn drop_lent(hosts: &[Arc<Host>]) {
+    for host in hosts {
+        host.state().claims.retain(|_, claim| claim.is_for_good());
     }
 }
 
