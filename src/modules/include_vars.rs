@@ -50,6 +50,7 @@ struct IncludeVars {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it a task")]
 enum From {
     File(String),
     Folder { name: String, depth: usize, choice: Choice },

@@ -206,10 +206,14 @@ impl Past {
             .any(|at| self.batches.iter().any(|(other, hosts)| later(at.1, other) && is_half_done(other, hosts)))
     }
 
-    /// Whether a host has begun something in a batch that is not known done.
+    /// Whether a host has begun something in a batch that is not known done. Who did something in a later play got through: a gate
+    /// that failed after the batch is not asked again.
     fn is_lost_in(&self, at: (PlayId, u32), host: &str) -> bool {
         let in_batch = |key: &TaskKey| (key.play, key.batch) == at;
-        let open = |trail: &Trail| trail.records.iter().any(|(key, record)| in_batch(key) && record.done.is_none());
+        let open = |trail: &Trail| {
+            trail.records.iter().any(|(key, record)| in_batch(key) && record.done.is_none())
+                && !trail.records.keys().any(|key| key.play > at.0)
+        };
         self.hosts.get(host).is_some_and(open)
     }
 
