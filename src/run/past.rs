@@ -21,7 +21,8 @@ const STARS: &str = "********";
 /// A run's past.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
-    plays: HashSet<PlayId>,
+    /// Plays that were begun, and the hosts that came so far.
+    plays: HashMap<PlayId, Vec<String>>,
     plays_ended: HashSet<PlayId>,
     batches: HashMap<(PlayId, u32), Vec<String>>,
     ended: HashSet<(PlayId, u32)>,
@@ -106,8 +107,8 @@ impl Past {
                 self.pinned = pinned;
                 self.hosts.values_mut().for_each(|trail| (trail.begun, trail.active) = (false, false));
             }
-            EventKind::PlayStarted { play, .. } => {
-                self.plays.insert(play);
+            EventKind::PlayStarted { play, hosts, .. } => {
+                self.plays.insert(play, hosts);
             }
             EventKind::PlayFinished { play } => {
                 self.plays_ended.insert(play);
@@ -206,15 +207,13 @@ impl Past {
             .any(|at| self.batches.iter().any(|(other, hosts)| later(at.1, other) && is_half_done(other, hosts)))
     }
 
-    /// Whether a host has begun something in a batch that is not known done. Who did something in a later play got through: a gate
-    /// that failed after the batch is not asked again.
+    /// Whether a host has begun something in a batch that is not known done. Who came to a later play got through: a gate that failed
+    /// after the batch and holds now leaves no trace.
     fn is_lost_in(&self, at: (PlayId, u32), host: &str) -> bool {
         let in_batch = |key: &TaskKey| (key.play, key.batch) == at;
-        let open = |trail: &Trail| {
-            trail.records.iter().any(|(key, record)| in_batch(key) && record.done.is_none())
-                && !trail.records.keys().any(|key| key.play > at.0)
-        };
-        self.hosts.get(host).is_some_and(open)
+        let open = |trail: &Trail| trail.records.iter().any(|(key, record)| in_batch(key) && record.done.is_none());
+        let came = |(play, hosts): (&PlayId, &Vec<String>)| *play > at.0 && hosts.iter().any(|name| name == host);
+        self.hosts.get(host).is_some_and(open) && !self.plays.iter().any(came)
     }
 
     /// Whether nothing is left to do in a batch.
@@ -250,7 +249,7 @@ impl Past {
 
     /// Whether a play was begun.
     pub(crate) fn play_begun(&self, play: PlayId) -> bool {
-        self.plays.contains(&play)
+        self.plays.contains_key(&play)
     }
 
     /// Whether a play came to its end.
