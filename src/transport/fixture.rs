@@ -59,6 +59,14 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port()
 }
 
+/// A port where nobody listens and nobody else can begin to while the socket is held: connections to it are refused.
+pub(crate) fn refusing_port() -> (tokio::net::TcpSocket, u16) {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let port = socket.local_addr().expect("its number").port();
+    (socket, port)
+}
+
 impl Server {
     /// Starts sshd with these further options (`Key=value`).
     pub(crate) fn start(options: &[&str]) -> Self {

@@ -277,7 +277,7 @@ mod tests {
         let mut wanted = get("http://h/");
         wanted.timeout = Duration::from_millis(20);
         assert!(request(Some(Box::new(client)), &wanted).await.unwrap_err().contains("no answer within"));
-        let closed = crate::transport::fixture::free_port();
+        let (_held, closed) = crate::transport::fixture::refusing_port();
         let refused = request(None, &get(&format!("http://127.0.0.1:{closed}/"))).await.unwrap_err();
         assert!(refused.contains("refused"), "{refused}");
     }

@@ -425,7 +425,7 @@ async fn what_cannot_be_reached_says_why() {
         change(&mut target);
         target
     };
-    let port = super::fixture::free_port();
+    let (_held, port) = super::fixture::refusing_port();
     let why = refused(&server, &target(&|t| t.port = Some(port))).await;
     assert_eq!(why, Unreachable::Refused { address: format!("127.0.0.1:{port}") });
     let why = refused(&server, &target(&|t| t.address = Some("no.such.host.invalid".to_owned()))).await;
@@ -615,7 +615,7 @@ async fn hosts_behind_jump_hosts_share_one_connection_to_each() {
     let logins = |server: &Server| server.log().matches("Accepted publickey").count();
     assert_eq!((logins(&first), logins(&second), logins(&third)), (1, 1, 5));
     // The same by a proxy command, and what is wrong behind a jump host is told apart.
-    let port = super::fixture::free_port();
+    let (_held, port) = super::fixture::refusing_port();
     let jump = |port: u16| Target {
         arguments: vec!["-o".to_owned(), "ProxyCommand=ssh -q -W %h:%p first".to_owned()],
         port: Some(port),
