@@ -103,6 +103,7 @@ pub(crate) fn every_kind_on(name: &str, word: &str) -> Vec<EventKind> {
             status: Status::Changed,
             steps: steps(),
             result: result(),
+            notified: vec![text()],
         },
         EventKind::Retrying { key: key(), host: host(), name: text(), left: 2 },
         EventKind::Waiting { key: key(), host: host(), module: named(), why: text(), waited: 1000, within: 60_000 },

@@ -155,6 +155,9 @@ pub(crate) enum EventKind {
         steps: Vec<StepLine>,
         /// The result, masked; empty under `no_log`.
         result: Map,
+        /// Handlers that it notified.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        notified: Vec<String>,
     },
     /// A task is tried again on a host (`until`, `retries`).
     Retrying {

@@ -322,6 +322,7 @@ impl Sink for Ansible {
                 status,
                 steps,
                 result,
+                notified: _,
             } => {
                 self.task(key)?;
                 self.looped.insert((key.clone(), host.clone()));

@@ -76,10 +76,12 @@ pub(crate) fn mask(kind: &mut EventKind, masker: &Masker) {
             status: _,
             steps: lines,
             result,
+            notified,
         } => {
             text(item);
             steps(lines);
             masker.mask_map(result);
+            notified.iter_mut().for_each(text);
         }
         EventKind::Retrying { key: _, host: _, name, left: _ } => text(name),
         EventKind::Waiting { key: _, host: _, module: _, why, waited: _, within: _ } => text(why),

@@ -426,6 +426,7 @@ fn loops_show_the_items_that_matter_and_failures_under_the_host() {
         status,
         steps,
         result: map(result),
+        notified: vec![],
     };
     let events = [
         at(0, play(0, "all", hosts("h1"), 1, "")),
@@ -550,6 +551,7 @@ fn a_run_is_printed_as_ansible_prints_it() {
         status,
         steps: vec![],
         result: map(result),
+        notified: vec![],
     };
     let mut handler = started(key(0, 0, 4), "restart", "service");
     if let EventKind::TaskStarted { handler, .. } = &mut handler {

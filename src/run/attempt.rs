@@ -180,6 +180,7 @@ impl HostTask {
                 status: result.status,
                 steps: result.steps.clone(),
                 result: self.shown(&result.result),
+                notified: result.notified.clone(),
             };
             if unseen(&result.steps) {
                 let _ = self.run.bus.record(finished).await;

@@ -146,13 +146,13 @@ impl Past {
                     record.flight.insert(item, steps);
                 }
             }
-            EventKind::ItemFinished { key, host, index, status, steps, result, .. } => {
+            EventKind::ItemFinished { key, host, index, status, steps, result, notified, .. } => {
                 if let Some(record) = self.record(&key, &host) {
                     if settles(status) {
                         record.flight.remove(&index);
                     }
                     if counts(status, false) {
-                        let done = Done { status, steps, result, message: String::new(), notified: Vec::new() };
+                        let done = Done { status, steps, result, message: String::new(), notified };
                         record.items.insert(index, done);
                     }
                 }
@@ -512,9 +512,11 @@ mod tests {
             status,
             steps: Vec::new(),
             result: Map::new(),
+            notified: vec!["restart".to_owned()],
         };
         let past = past(vec![start(0), item(0, Status::Changed), item(1, Status::Failed), resumed(), start(0)]);
         let record = past.of_task(&key(), "a").unwrap();
+        assert_eq!(record.item(0).map(|done| done.notified.clone()), Some(vec!["restart".to_owned()]));
         assert!(record.item(0).is_some() && record.item(1).is_none() && record.done().is_none());
     }
 
