@@ -394,11 +394,21 @@ fn compare_bodies(lab: &Lab, version: &str) {
     }
 }
 
-/// Stops a master, and starts it when another leads and its node is gone; waits until it answers.
+/// Stops a master, and starts it when another leads and its node is gone; waits until it answers. A standby's old node would
+/// make it the leader for as long as its session lasts, should the leader be stopped meanwhile.
 #[track_caller]
 fn restart_master(lab: &Lab, last: u32, change: &str) {
     let led = lab.leader().is_some_and(|(leading, _)| leading == last);
+    let other = format!("m{}", last % 3 + 1);
+    let registered = |count: u32| {
+        wait(&format!("{other} finds {count} masters"), 10, || {
+            let (_, text) = lab.ssh("root", &other, "grep 'registered masters' /var/log/mesos-master.log | tail -n 1");
+            text.contains(&format!("found {count} registered")).then_some(())
+        });
+    };
+    registered(3);
     lab.run(&format!("m{last}"), "service mesos-master stop");
+    registered(2);
     if led {
         wait("another master leads", 10, || lab.leader().filter(|(leading, _)| *leading != last));
     }

@@ -50,8 +50,8 @@ impl Daemon {
         Duration::from_secs_f64((seconds * self.scale).max(0.001))
     }
 
-    /// How long a session with ZooKeeper lasts, which is 10 s in reality. A busy machine's pauses do not shrink with the scale:
-    /// below 3 s it would end sessions of daemons that are well.
+    /// How long the session of one that only looks for the leader lasts, which is 10 s in reality. A busy machine's pauses do not
+    /// shrink with the scale: below 3 s it would end sessions of daemons that are well. A master's node has to go in scaled time.
     pub(crate) fn session(&self) -> Duration {
         self.scaled(10.0).max(Duration::from_secs(3))
     }

@@ -152,7 +152,7 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
     if daemon.flags.text("whitelist") == "*" {
         log.warning("master.cpp", [81, 83], "No whitelist given. Advertising offers for all slaves");
     }
-    let session = daemon.session();
+    let session = daemon.scaled(10.0);
     let now = Instant::now();
     let mut master = Master {
         daemon,
