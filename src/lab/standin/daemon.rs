@@ -50,12 +50,6 @@ impl Daemon {
         Duration::from_secs_f64((seconds * self.scale).max(0.001))
     }
 
-    /// How long the session of one that only looks for the leader lasts, which is 10 s in reality. A busy machine's pauses do not
-    /// shrink with the scale: below 3 s it would end sessions of daemons that are well. A master's node has to go in scaled time.
-    pub(crate) fn session(&self) -> Duration {
-        self.scaled(10.0).max(Duration::from_secs(3))
-    }
-
     pub(crate) fn uptime(&self) -> f64 {
         self.started_at.elapsed().as_secs_f64()
     }
@@ -77,6 +71,12 @@ pub(crate) fn time_scale() -> f64 {
         .and_then(|text| text.parse().ok())
         .filter(|scale| *scale > 0.0)
         .unwrap_or(1.0)
+}
+
+/// How long the session of one that only looks for the leader lasts, which is 10 s in reality. A busy machine's pauses do not
+/// shrink with the scale: below 3 s it would end sessions of daemons that are well. A master's node has to go in scaled time.
+pub(crate) fn observing() -> Duration {
+    Duration::from_secs_f64((10.0 * time_scale()).max(3.0))
 }
 
 pub(crate) fn unix_now() -> f64 {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::daemon::address_of;
 use super::zk::ZkNews;
 
 /// What a daemon may hear.
@@ -124,6 +125,34 @@ impl Hub {
         if let Some(stream) = self.links.remove(&link) {
             let _ = stream.shutdown(Shutdown::Both);
         }
+    }
+}
+
+/// The link to the leading master, and that master's pid: it outlives the loss of ZooKeeper, as a real one's socket does.
+#[derive(Default)]
+pub(crate) struct MasterLink {
+    /// The link, while there is one.
+    pub(crate) link: Option<u64>,
+    pid: String,
+}
+
+impl MasterLink {
+    /// Ends it when another master leads; who does not know of any keeps it.
+    pub(crate) fn follow(&mut self, hub: &mut Hub, leader: Option<&String>) {
+        if leader.is_some_and(|pid| *pid != self.pid)
+            && let Some(link) = self.link.take()
+        {
+            hub.close(link);
+        }
+    }
+
+    /// The link, made when there is none.
+    pub(crate) fn to(&mut self, hub: &mut Hub, leader: &str, hello: &Value) -> Option<u64> {
+        if self.link.is_none() {
+            self.link = hub.link(address_of(leader), hello);
+            leader.clone_into(&mut self.pid);
+        }
+        self.link
     }
 }
 

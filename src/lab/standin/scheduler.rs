@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::daemon::{address_of, time_scale};
+use super::daemon::{address_of, observing, time_scale};
 use super::era::Era;
 use super::glog::Log;
-use super::hub::{Event, Hub};
+use super::hub::{Event, Hub, MasterLink};
 use super::zk::{self, ZkNews};
 
 /// Tasks launched on one offer: the first slave that comes does not get them all.
@@ -33,9 +33,7 @@ struct Scheduler {
     state: PathBuf,
     id: String,
     leader: Option<String>,
-    /// The link to a master, and that master's pid: it outlives the loss of ZooKeeper, as a real one's socket does.
-    master: Option<u64>,
-    linked: String,
+    master: MasterLink,
     registered: bool,
     next_try: Instant,
     tasks: BTreeMap<String, String>,
@@ -72,8 +70,7 @@ pub(super) fn run(version: &str) -> ExitCode {
         id: std::fs::read_to_string(&state).unwrap_or_default().trim().to_owned(),
         state,
         leader: None,
-        master: None,
-        linked: String::new(),
+        master: MasterLink::default(),
         registered: false,
         next_try: now,
         tasks: BTreeMap::new(),
@@ -86,8 +83,7 @@ pub(super) fn run(version: &str) -> ExitCode {
     };
     match super::zk_url(&master).as_deref().map(zk::parse_url) {
         Some(Ok(url)) => {
-            let session = Duration::from_secs_f64((10.0 * time_scale()).max(3.0));
-            zk::watch(url, None, session, scheduler.hub.sender.clone());
+            zk::watch(url, None, observing(), scheduler.hub.sender.clone());
         }
         Some(Err(why)) => log.fatal("sched.cpp", [900, 900], &format!("Failed to create a master detector: {why}")),
         None => scheduler.leader = Some(format!("master@{}", address_of(&master))),
@@ -110,9 +106,9 @@ impl Scheduler {
                 let _ = answer.send(super::hub::Response::empty("404 Not Found"));
             }
             Some(Event::Zk(news)) => self.on_zk(news),
-            Some(Event::Message(link, message)) if self.master == Some(link) => self.on_master(link, &message),
-            Some(Event::Closed(link)) if self.master == Some(link) => {
-                self.master = None;
+            Some(Event::Message(link, message)) if self.master.link == Some(link) => self.on_master(link, &message),
+            Some(Event::Closed(link)) if self.master.link == Some(link) => {
+                self.master.link = None;
                 self.on_disconnect();
             }
             _ => {}
@@ -144,11 +140,7 @@ impl Scheduler {
     }
 
     fn change(&mut self, leader: Option<String>) {
-        if leader.as_ref().is_some_and(|pid| *pid != self.linked)
-            && let Some(link) = self.master.take()
-        {
-            self.hub.close(link);
-        }
+        self.master.follow(&mut self.hub, leader.as_ref());
         self.on_disconnect();
         self.leader = leader;
         self.next_try = Instant::now();
@@ -162,12 +154,9 @@ impl Scheduler {
     }
 
     fn register(&mut self) {
-        let Some(address) = self.leader.as_deref().map(|pid| address_of(pid).to_owned()) else { return };
-        if self.master.is_none() {
-            self.master = self.hub.link(&address, &json!({"link": "scheduler", "pid": self.pid}));
-            self.linked = self.leader.clone().unwrap_or_default();
-        }
-        let Some(link) = self.master else { return };
+        let Some(leader) = &self.leader else { return };
+        let hello = json!({"link": "scheduler", "pid": self.pid});
+        let Some(link) = self.master.to(&mut self.hub, leader, &hello) else { return };
         if let Some((principal, secret)) = self.credential.as_ref().filter(|_| !self.authenticated) {
             // A master of before 0.15 does not answer this: it is asked again and again.
             let message = json!({"kind": "authenticate", "pid": self.pid, "principal": principal, "secret": secret});
@@ -228,7 +217,7 @@ impl Scheduler {
             "slave-lost" => say(&format!("SLAVELOST {}", text("slave"))),
             "error" => {
                 say(&format!("ERROR {}", text("message")));
-                self.master = None;
+                self.master.link = None;
                 self.registered = false;
                 // Another process is this framework now.
                 self.leader = None;

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::daemon::{Daemon, address_of};
+use super::daemon::{Daemon, address_of, observing};
 use super::era::Era;
 use super::flags::Flags;
-use super::hub::{Event, Hub};
+use super::hub::{Event, Hub, MasterLink};
 use super::resources::{Detected, Resources};
 use super::zk::{self, ZkNews};
 use meta::{Info, Meta};
@@ -78,9 +78,7 @@ pub(super) struct Slave {
     pid: String,
     id: String,
     leader: Option<String>,
-    /// The link to a master, and that master's pid: it outlives the loss of ZooKeeper, as a real one's socket does.
-    master: Option<u64>,
-    linked: String,
+    master: MasterLink,
     registered: bool,
     next_try: Instant,
     mode: Mode,
@@ -147,8 +145,7 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
         info,
         id: String::new(),
         leader: None,
-        master: None,
-        linked: String::new(),
+        master: MasterLink::default(),
         registered: false,
         next_try: now,
         mode: Mode::Working,
@@ -166,7 +163,7 @@ pub(super) fn run(version: &str, flags: Flags) -> ExitCode {
         log.info("slave.cpp", [386, 405], "Finished recovery");
     }
     match url {
-        Some(url) => zk::watch(url, None, slave.daemon.session(), slave.hub.sender.clone()),
+        Some(url) => zk::watch(url, None, observing(), slave.hub.sender.clone()),
         None => {
             // `ip:port`, with or without `master@`.
             let address = address_of(slave.daemon.flags.text("master")).to_owned();
@@ -237,10 +234,10 @@ impl Slave {
                 let _ = answer.send(self.respond(&path));
             }
             Some(Event::Linked(link, hello, _)) => self.on_executor(link, &hello),
-            Some(Event::Message(link, message)) if self.master == Some(link) => self.on_master(link, &message),
+            Some(Event::Message(link, message)) if self.master.link == Some(link) => self.on_master(link, &message),
             Some(Event::Message(link, message)) => self.on_executor_message(link, &message),
-            Some(Event::Closed(link)) if self.master == Some(link) => {
-                self.master = None;
+            Some(Event::Closed(link)) if self.master.link == Some(link) => {
+                self.master.link = None;
                 self.registered = false;
                 self.next_try = Instant::now() + self.retry();
             }
@@ -292,11 +289,7 @@ impl Slave {
 
     fn on_leader(&mut self, leader: Option<String>) {
         let log = self.daemon.log.clone();
-        if leader.as_ref().is_some_and(|pid| *pid != self.linked)
-            && let Some(link) = self.master.take()
-        {
-            self.hub.close(link);
-        }
+        self.master.follow(&mut self.hub, leader.as_ref());
         self.registered = false;
         match &leader {
             Some(pid) => {
@@ -328,12 +321,9 @@ impl Slave {
         if matches!(self.mode, Mode::Recovering(_) | Mode::Leaving(_)) {
             return;
         }
-        let Some(address) = self.leader.as_deref().map(|pid| address_of(pid).to_owned()) else { return };
-        if self.master.is_none() {
-            self.master = self.hub.link(&address, &json!({"link": "slave", "pid": self.pid}));
-            self.linked = self.leader.clone().unwrap_or_default();
-        }
-        let Some(link) = self.master else { return };
+        let Some(leader) = &self.leader else { return };
+        let hello = json!({"link": "slave", "pid": self.pid});
+        let Some(link) = self.master.to(&mut self.hub, leader, &hello) else { return };
         if self.mode == Mode::CleaningUp {
             // Linked for its executors' last updates only.
             self.registered = true;

@@ -307,7 +307,7 @@ impl Slave {
     }
 
     fn tell_master(&mut self, framework: &str, task: &str, state: &str, message: &str) {
-        if let Some(master) = self.master {
+        if let Some(master) = self.master.link {
             let update = json!({"kind": "update", "framework": framework, "task": task, "state": state, "message": message, "pid": self.pid});
             self.hub.send(master, &update);
         }
