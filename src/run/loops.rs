@@ -159,7 +159,7 @@ fn sequence(text: &str) -> Result<Vec<Value>, String> {
         (None, None) => return Err("`with_sequence` needs `count` or `end`".to_owned()),
         (Some(_), Some(_)) => return Err("`with_sequence` takes `count` or `end`, not both".to_owned()),
         (Some(0), None) => return Ok(Vec::new()),
-        (Some(count), None) => start + count.saturating_mul(stride) - 1,
+        (Some(count), None) => start.saturating_add(count.saturating_mul(stride)).saturating_sub(1),
         (None, Some(end)) => end,
     };
     match stride {
@@ -168,14 +168,15 @@ fn sequence(text: &str) -> Result<Vec<Value>, String> {
         ..0 if end > start => return Err("`with_sequence`: to count forward make `stride` positive".to_owned()),
         _ => {}
     }
-    if (end.saturating_sub(start) / stride) >= MOST {
+    if end.saturating_sub(start).saturating_div(stride) >= MOST {
         return Err(format!("`with_sequence` would have more than {MOST} items"));
     }
     let mut items = Vec::new();
     let mut at = start;
     while if stride > 0 { at <= end } else { at >= end } {
         items.push(Value::from(printed(&format, at)?));
-        at += stride;
+        let Some(next) = at.checked_add(stride) else { break };
+        at = next;
     }
     Ok(items)
 }
@@ -234,6 +235,9 @@ mod tests {
         assert_eq!(items("start=0x0a end=8 stride=-1 format=%x"), json!(["a", "9", "8"]));
         assert_eq!(items("count=0"), json!([]));
         assert_eq!(items("start=3 end=1"), json!("`with_sequence`: to count backwards make `stride` negative"));
+        assert_eq!(items("9223372036854775807-9223372036854775807"), json!(["9223372036854775807"]));
+        let most = json!("`with_sequence` would have more than 1000000 items");
+        assert_eq!(items("start=9223372036854775807 end=-9223372036854775807 stride=-1"), most);
         assert_eq!(items("start=1"), json!("`with_sequence` needs `count` or `end`"));
     }
 }
