@@ -12,7 +12,7 @@ use crate::playbook;
 impl Compiler<'_> {
     pub(super) fn repeat(&mut self, own: &playbook::Keywords) -> Option<Loop> {
         let control = own.get("loop_control");
-        let mut written = own.iter().filter(|keyword| keyword.name == "loop" || keyword.name.starts_with("with_"));
+        let mut written = own.iter().filter(|keyword| keyword.is_loop());
         let (first, second) = (written.next(), written.next());
         if let (Some(first), Some(second)) = (first, second) {
             let message = format!("a task has one loop, and this one has `{}` and `{}`", first.name, second.name);

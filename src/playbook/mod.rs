@@ -40,6 +40,13 @@ pub(crate) struct Keyword {
     pub(crate) value: Node,
 }
 
+impl Keyword {
+    /// Whether it is a loop: `loop`, `with_items` and the like.
+    pub(crate) fn is_loop(&self) -> bool {
+        self.name == "loop" || self.name.starts_with("with_")
+    }
+}
+
 impl Keywords {
     /// What was written for a keyword.
     pub(crate) fn get(&self, name: &str) -> Option<&Node> {
@@ -51,10 +58,9 @@ impl Keywords {
         self.0.iter().find(|keyword| keyword.name == name).map(|keyword| keyword.span)
     }
 
-    /// Where a loop is: `loop`, `with_items` and the like.
+    /// Where a loop is.
     pub(crate) fn looped(&self) -> Option<Span> {
-        let is_loop = |keyword: &&Keyword| keyword.name == "loop" || keyword.name.starts_with("with_");
-        self.0.iter().find(is_loop).map(|keyword| keyword.span)
+        self.0.iter().find(|keyword| keyword.is_loop()).map(|keyword| keyword.span)
     }
 
     /// All keywords.
