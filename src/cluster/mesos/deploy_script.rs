@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    const SHIPPED: &str = "#!/usr/bin/env bash\n\nPROGRAM=${1}\n\nshift # Remove PROGRAM from the argument list.\n\nulimit -n 64\n\nnohup SBIN/${PROGRAM} --conf=ROOT/conf ${@} >/dev/null 2>&1 &\n";
+    const SHIPPED: &str = "#!/usr/bin/env bash\n\nPROGRAM=${1}\n\nshift\n\nnohup SBIN/${PROGRAM} --conf=ROOT/conf ${@} >/dev/null 2>&1 &\n";
 
     #[test]
     fn the_mended_script_reads_the_environment_file_of_a_daemon_that_has_one() {

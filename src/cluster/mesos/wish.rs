@@ -126,7 +126,8 @@ impl Editor<'_> {
     fn mend_starter(&mut self) -> Result<(), String> {
         let Some(text) = self.host.files.get(&self.paths.starter) else {
             return Err(format!(
-                "{} {} reads neither {} nor {} by itself, and {}, which would read the second, is not there: start it in another way,                  with flag files or a defaults file",
+                "{} {} reads neither {} nor {} by itself, and {}, which would read the second, is not there: start it in another way, \
+                 with flag files or a defaults file",
                 self.daemon.program(),
                 self.version,
                 self.paths.conf,
