@@ -10,15 +10,7 @@ all:
     busybox: {ansible_host: NET.2, lab_kind: busybox}
 ";
 
-const INVENTORY: &str = "
-all:
-  vars:
-    ansible_port: 2222
-    ansible_ssh_private_key_file: LAB/id_ed25519
-    ansible_ssh_common_args: -o UserKnownHostsFile=LAB/known_hosts
-    ansible_user: root
-  hosts:
-    debian: {ansible_host: NET.1}
+const SEEN: &str = "    debian: {ansible_host: NET.1}
     busybox: {ansible_host: NET.2}
     deputy: {ansible_host: NET.1, ansible_user: operator, ansible_become: true, ansible_become_user: deputy}
 ";
@@ -43,8 +35,7 @@ impl Bench {
     fn up(number: u32) -> Self {
         let lab = Lab::up(number, "1", HOSTS);
         let place = Place::new();
-        let text = INVENTORY.replace("LAB", &lab.folder().display().to_string()).replace("NET", &lab.network());
-        place.write("hosts.yml", &text);
+        place.write("hosts.yml", &lab.as_seen("", SEEN));
         Self { lab, place }
     }
 

@@ -70,13 +70,19 @@ impl Lab {
         as_root(&self.folder, host, script)
     }
 
-    pub(super) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// The first three bytes of its addresses.
     pub(super) fn network(&self) -> String {
         format!("127.0.{}", self.net)
+    }
+
+    /// The inventory of who works on the hosts as root: `hosts` with their variables, and further variables of all, lines of YAML.
+    pub(super) fn as_seen(&self, variables: &str, hosts: &str) -> String {
+        let folder = self.folder.display();
+        let text = format!(
+            "all:\n  vars:\n    ansible_port: 2222\n    ansible_ssh_private_key_file: {folder}/id_ed25519\n    \
+             ansible_ssh_common_args: -o UserKnownHostsFile={folder}/known_hosts\n    ansible_user: root\n{variables}  hosts:\n{hosts}"
+        );
+        text.replace("NET", &self.network())
     }
 
     pub(super) fn inventory(&self) -> PathBuf {

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::lab::Lab;
 
-const HOSTS: &str = "
+pub(crate) const HOSTS: &str = "
 all:
   hosts:
     d1: {ansible_host: NET.1}
@@ -25,17 +25,7 @@ all:
 ";
 
 /// The same hosts as who works on them sees them, with a folder for each.
-const INVENTORY: &str = "
-all:
-  vars:
-    ansible_port: 2222
-    ansible_ssh_private_key_file: LAB/id_ed25519
-    ansible_ssh_common_args: -o UserKnownHostsFile=LAB/known_hosts
-    ansible_user: root
-    here: HERE
-    out: HERE/out
-  hosts:
-    debian: {ansible_host: NET.1, base: /srv/root}
+const SEEN: &str = "    debian: {ansible_host: NET.1, base: /srv/root}
     busybox: {ansible_host: NET.2, base: /srv/root}
     other_user: {ansible_host: NET.1, base: /srv/deputy, ansible_user: operator, ansible_become: true, ansible_become_user: deputy}
     other_on_busybox: {ansible_host: NET.2, base: /srv/deputy, ansible_become: true, ansible_become_user: deputy, ansible_become_method: su}
@@ -166,10 +156,8 @@ impl Bench {
         let lab = Lab::up(number, "1", HOSTS);
         let here = tempfile::tempdir().expect("a folder");
         let write = |name: &str, content: &[u8]| std::fs::write(here.path().join(name), content).expect("a file");
-        let inventory = INVENTORY
-            .replace("LAB", lab.folder().to_str().expect("a path"))
-            .replace("HERE", here.path().to_str().expect("a path"))
-            .replace("NET", &lab.network());
+        let variables = format!("    here: {0}\n    out: {0}/out\n", here.path().display());
+        let inventory = lab.as_seen(&variables, SEEN);
         write("hosts.yml", inventory.as_bytes());
         // Longer than what is sent along with a script, and not text.
         let binary: Vec<u8> = (0..300_000_u32).map(|n| (n.wrapping_mul(n) >> 5) as u8).collect();

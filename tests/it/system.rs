@@ -6,26 +6,9 @@
 use std::path::Path;
 
 use crate::lab::Lab;
-use crate::modules::{all, play};
+use crate::modules::{HOSTS, all, play};
 
-const HOSTS: &str = "
-all:
-  hosts:
-    d1: {ansible_host: NET.1}
-    b1: {ansible_host: NET.2, lab_kind: busybox}
-";
-
-const INVENTORY: &str = "
-all:
-  vars:
-    ansible_port: 2222
-    ansible_ssh_private_key_file: LAB/id_ed25519
-    ansible_ssh_common_args: -o UserKnownHostsFile=LAB/known_hosts
-    ansible_user: root
-  hosts:
-    debian: {ansible_host: NET.1}
-    busybox: {ansible_host: NET.2}
-";
+const SEEN: &str = "    debian: {ansible_host: NET.1}\n    busybox: {ansible_host: NET.2}\n";
 
 /// What is on both hosts beforehand.
 const PREPARE: &str = "set -e
@@ -54,8 +37,7 @@ impl Bench {
     fn up(number: u32) -> Self {
         let lab = Lab::up(number, "1", HOSTS);
         let here = tempfile::tempdir().expect("a folder");
-        let inventory = INVENTORY.replace("LAB", lab.folder().to_str().expect("a path")).replace("NET", &lab.network());
-        std::fs::write(here.path().join("hosts.yml"), inventory).expect("an inventory");
+        std::fs::write(here.path().join("hosts.yml"), lab.as_seen("", SEEN)).expect("an inventory");
         let stand_in = std::fs::read_to_string(folder().join("accounts.sh")).expect("the stand-in");
         let install = format!(
             "cat >/sbin/adduser <<'END'\n{stand_in}END\nchmod 755 /sbin/adduser\n\
